@@ -1,0 +1,123 @@
+"""The failed batch: everything needed to explain one event's failure and to write it again."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from workbench.model.record import Record
+
+__all__ = ["Attempt", "FailedBatch", "FailedRecord", "failed_id"]
+
+
+def failed_id(stream: str, sequence: int, flow: str, task: str, branch: str = "") -> str:
+    """The id of what failed of one event in one task: the same failure always has the same id.
+
+    `branch` names the upstream task where a task with several inputs sees an event more than once.
+    Characters that NATS subjects and shells dislike are replaced, so the id is safe in both.
+    """
+    parts = [stream, str(sequence), flow, task, *([branch] if branch else [])]
+    return ".".join("".join(c if c.isalnum() or c in "-_" else "_" for c in p) for p in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRecord:
+    """One record of the event in this task and what became of it.
+
+    `index` counts from 0 within the event's rendered records. `outcome` is one of written,
+    refused, rolled_back, deferred, unsent, unknown; written ones are listed too, so that nobody
+    has to guess.
+    """
+
+    index: int
+    record: Record | None
+    outcome: str
+    code: str = ""
+    message: str = ""
+    fields: tuple[str, ...] = ()
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at writing it: when (ISO 8601, UTC), what was asked and what came back.
+
+    `request_line` is method and path; `status` the HTTP or gRPC status or None; `results` the
+    part of the answer that is about these records, `error` the sentence when no answer came.
+    """
+
+    time: str
+    request_line: str
+    status: int | None
+    results: Sequence[Any] = ()
+    error: str | None = None
+    by: str = "engine"
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBatch:
+    """What failed of one event in one task, kept until it is replayed or discarded.
+
+    `kind` is `refused` (Salesforce said no), `unfit` (the event does not fit the flow),
+    `exhausted` (its tries are used up), `unknown` (it may have been written), or `undecided`
+    (the deliveries ran out without a decision, as after crashes).
+    `settings` are the task's settings with credentials paths but no secret; `digest` identifies
+    that version of the flow. `input` is the `event.data` this task saw where it was not the
+    event's own (a later task of a chain), else None.
+    """
+
+    id: str
+    flow: str
+    task: str
+    kind: str
+    reason: str
+    subject: str
+    stream: str
+    sequence: int
+    num_delivered: int
+    timestamp: str
+    headers: Mapping[str, str]
+    data: bytes
+    digest: str
+    settings: Mapping[str, Any]
+    records: tuple[FailedRecord, ...]
+    attempts: tuple[Attempt, ...]
+    failed_at: str
+    input: Any = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> tuple[FailedRecord, ...]:
+        """The records that are not written."""
+        return tuple(record for record in self.records if record.outcome != "written")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; the event's bytes as base64 under `data_base64`."""
+        value = asdict(self)
+        value["data_base64"] = base64.b64encode(value.pop("data")).decode()
+        value["version"] = 1
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FailedBatch:
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: a key is missing or wrong, or the version is not ours.
+        """
+        fields = dict(value)
+        if fields.pop("version", 1) != 1:
+            raise ValueError("this failed batch was written by a newer workbench")
+        try:
+            fields["data"] = base64.b64decode(fields.pop("data_base64"))
+            fields["records"] = tuple(
+                FailedRecord(**{**record, "fields": tuple(record.get("fields", ()))})
+                for record in fields["records"]
+            )
+            fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a failed batch: {error}") from error
