@@ -1,0 +1,17 @@
+"""The command line: `main` is the `workbench` program.
+
+Commands import what they need when they run, so that each starts as fast as what it does allows.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line of this process; ends by `SystemExit` with one of `exits`' codes."""
+    from workbench.cli.root import run
+
+    sys.exit(run(sys.argv[1:]))

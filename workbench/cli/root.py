@@ -1,0 +1,142 @@
+"""The root of the command line: which words lead to which command, and how errors end."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from workbench import __version__
+from workbench.cli import exits
+from workbench.errors import WorkbenchError
+
+__all__ = ["run"]
+
+# name -> (module, help line). The help line stands here so that `--help` imports no command.
+_COMMANDS = {
+    "check": "Check flow files and report every problem at once.",
+    "preview": "Print the requests that an event would cause; sends nothing.",
+    "publish": "Publish an event to JetStream, with confirmation.",
+    "sandbox": "Run NATS and the Salesforce emulator until Ctrl-C.",
+    "demo": "Sandbox, sample flow and traffic, with a summary.",
+    "schema": "Print the JSON Schema of the flow file, for editors.",
+}
+
+# What `workbench` means without the name of a command.
+_HEADLESS = "--headless"
+_UNNAMED = {"headless": "Run flows.", "open": "Open the application."}
+
+_HELP = """Feed Salesforce from NATS JetStream, and see it record by record.
+
+\b
+  workbench --headless FLOW...   run flows until told to stop
+  workbench COMMAND ...          one of the commands below
+
+A flow file says in YAML where events come from and what they become in
+Salesforce. Nothing is lost: an event is acknowledged only when every record
+it caused is written, or kept as a failed batch.
+
+\b
+Start here:
+  workbench demo                 everything at once, on this machine
+  workbench check FLOW           what is wrong with a flow, by line
+  workbench --headless FLOW --sandbox
+                                 run it against a Salesforce that is not there
+
+\b
+Exit codes:
+  0    done, and everything is accounted for
+  1    problems: errors in a flow, or events unaccounted for
+  2    an option, file or variable is missing or wrong
+  3    NATS or Salesforce could not be reached, or refused the login
+  4    Salesforce refused the credentials or a right while a flow ran
+  130  interrupted twice: stopped without waiting
+"""
+
+
+class _Root(click.Group):
+    """A group whose commands are imported when they are called, with a meaning for no command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS and cmd_name not in _UNNAMED:
+            return None
+        module = importlib.import_module(f"workbench.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # While a shell asks for completions, no word yet means that any command may come.
+        return super().parse_args(ctx, args if ctx.resilient_parsing else _with_command(args))
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        names = [name for name in _COMMANDS if name.startswith(incomplete)]
+        return [click.shell_completion.CompletionItem(n, help=_COMMANDS[n]) for n in names] + [
+            click.shell_completion.CompletionItem(option)
+            for option in (_HEADLESS, "--help", "--version")
+            if incomplete.startswith("-") and option.startswith(incomplete)
+        ]
+
+
+def _with_command(args: list[str]) -> list[str]:
+    """The arguments with a command's name in front, where none was given.
+
+    >>> _with_command(["--headless", "a.yaml"])
+    ['headless', 'a.yaml']
+    >>> _with_command(["check", "a.yaml"])
+    ['check', 'a.yaml']
+    >>> _with_command(["a.yaml"])
+    ['open', 'a.yaml']
+    """
+    if args and args[0] in _COMMANDS:
+        return args
+    if _HEADLESS in args:
+        return ["headless", *(argument for argument in args if argument != _HEADLESS)]
+    if args and args[0] in ("--help", "-h", "--version"):
+        return args
+    return ["open", *args]
+
+
+@click.group(
+    cls=_Root,
+    help=_HELP,
+    options_metavar="[--help] [--version]",
+    subcommand_metavar="COMMAND ... | --headless FLOW...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="workbench", message="%(prog)s %(version)s")
+def _root() -> None:
+    """Never runs on its own: a command is always put in front."""
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code; what went wrong is said on stderr."""
+    try:
+        result = _root.main(list(args), prog_name="workbench", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return exits.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except WorkbenchError as error:
+        _say(error)
+        return exits.exit_code(error)
+    except BrokenPipeError:
+        # The reader of our output went away (`workbench check | head`): not worth a word.
+        sys.stderr.close()
+        return exits.PROBLEMS
+    return result if isinstance(result, int) else exits.OK
+
+
+def _say(error: WorkbenchError) -> None:
+    click.echo(f"workbench: {error}", err=True)
