@@ -1,0 +1,140 @@
+"""The org: one object that holds everything both halves of the emulator answer from.
+
+REST and Pub/Sub share it. What the Pub/Sub half needs:
+
+    org.sessions.check(token) -> User | None     who a token belongs to
+    org.id                                       18 characters, the `tenantid`
+    org.events["OrderStatus__e"] -> EventType    declared platform events
+    org.events_by_topic("/event/OrderStatus__e") -> EventType | None
+    org.faults.draw("pubsub-status", path="Publish", object="OrderStatus__e") -> Fault | None
+    org.reset_hooks                              called when the control endpoint resets
+    org.state_parts                              name -> function whose value /emulator/state shows
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from .faults import Faults
+from .fields import datetime_text
+from .objects import EventType, Schema, load_schema
+from .sessions import Sessions, User
+from .store import Store
+
+__all__ = ["ORG_ID", "Credentials", "Org"]
+
+ORG_ID = "00DWB00000000012AA"
+USER_ID = "005WB0000000001YAA"
+MOST_LOGGED = 1_000
+"""Requests that /emulator/requests can show."""
+DAILY_CALLS = 5_000_000
+"""A full sandbox's calls in 24 hours (facts/salesforce-rest.md section 6). The emulator counts
+from its start or last reset."""
+
+
+@dataclass(slots=True)
+class Credentials:
+    """What a client must know to log in. `jwt_certificates` are PEM texts trusted for JWT."""
+
+    client_id: str = "workbench-sandbox-client"
+    client_secret: str = field(default="workbench-sandbox-secret", repr=False)
+    username: str = "integration@sandbox.workbench.example"
+    password: str = field(default="sandbox-password", repr=False)
+    jwt_certificates: list[bytes] = field(default_factory=list, repr=False)
+
+
+@dataclass(slots=True)
+class Usage:
+    """API calls, used and allowed in a day."""
+
+    limit: int
+    used: int = 0
+
+    def header(self) -> str:
+        """The value of Sforce-Limit-Info."""
+        return f"api-usage={self.used}/{self.limit}"
+
+
+class Org:
+    """State of one emulated org. Single-threaded: everything happens on one event loop."""
+
+    def __init__(
+        self,
+        schema: Schema | None = None,
+        *,
+        credentials: Credentials | None = None,
+        daily_calls: int = DAILY_CALLS,
+        faults: Faults | None = None,
+    ) -> None:
+        self.id = ORG_ID
+        self.schema = schema or load_schema()
+        self.credentials = credentials or Credentials()
+        self.faults = faults or Faults()
+        self.sessions = Sessions(self.id)
+        self.usage = Usage(daily_calls)
+        self.user = User(
+            USER_ID, self.credentials.username, self.credentials.username, "Integration User"
+        )
+        self.requests: deque[dict[str, Any]] = deque(maxlen=MOST_LOGGED)
+        self.calls = 0
+        """Data API calls since the start or the last reset, metered or not."""
+        self.started = time.time()
+        self.reset_hooks: list[Callable[[], None]] = []
+        self.state_parts: dict[str, Callable[[], Any]] = {}
+        self.cursors: dict[str, Any] = {}
+        """Query results that wait for their next page, by locator."""
+        self.store = Store(self.schema)
+        self._seed()
+
+    @property
+    def events(self) -> dict[str, EventType]:
+        """Declared platform events by API name."""
+        return self.schema.events
+
+    def events_by_topic(self, topic: str) -> EventType | None:
+        """The event published to `/event/<name>`; None for any other topic."""
+        head, _, name = topic.rpartition("/")
+        return self.schema.events.get(name) if head == "/event" else None
+
+    def now_text(self) -> str:
+        """This moment, in the form in which rows keep it."""
+        return datetime_text(datetime.now(timezone.utc))
+
+    def reset(self) -> None:
+        """Forget rows, sessions, faults, counts and the request log; declarations stay."""
+        self.store = Store(self.schema)
+        self.sessions.expire_all()
+        self.sessions.issued = 0
+        self.faults.clear()
+        self.usage.used = 0
+        self.calls = 0
+        self.requests.clear()
+        self.cursors.clear()
+        self._seed()
+        for hook in self.reset_hooks:
+            hook()
+
+    def _seed(self) -> None:
+        now = self.now_text()
+        stamp = {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
+        user = {
+            "Id": self.user.id,
+            "Username": self.user.username,
+            "Name": self.user.name,
+            "Email": self.user.email,
+            "IsActive": True,
+        }
+        organization = {
+            "Id": self.id,
+            "Name": "Workbench Sandbox",
+            "OrganizationType": "Developer Edition",
+            "InstanceName": "WB0",
+            "IsSandbox": True,
+        }
+        self.store.put(self.store.tables["User"], self.user.id, user | stamp)
+        self.store.put(self.store.tables["Organization"], self.id, organization | stamp)
