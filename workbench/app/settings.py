@@ -1,0 +1,112 @@
+"""What a run is told from outside the flow file: environment, sandbox, overrides.
+
+Everything below this package gets values; only here are variables and files looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.errors import SettingsError
+
+__all__ = ["Settings", "parse_override", "read_env_file", "read_flow_file"]
+
+# What a sandbox must have told before a flow can be pointed at it.
+_NEEDED = ("NATS_URL", "SF_CREDENTIALS", "NATS_CREDENTIALS")
+
+MAX_FLOW_BYTES = 2_000_000
+"""Larger files are refused unread: no flow is written by hand at this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where values come from that the flow file leaves open.
+
+    Attributes:
+        env: the environment variables that templates and credentials may use.
+        sandbox: what a running sandbox wrote of itself (`NATS_URL=...`); empty when the flow is
+            to reach what its file says.
+        overrides: (dotted path, text) pairs that replace settings of the file, in order.
+    """
+
+    env: Mapping[str, str]
+    sandbox: Mapping[str, str] = field(default_factory=dict)
+    overrides: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_sandbox(self) -> bool:
+        return bool(self.sandbox)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What `env` means in a flow: the sandbox's own variables go before the environment's."""
+        return {**self.env, **self.sandbox}
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The `KEY=value` lines that `workbench sandbox --env FILE` wrote.
+
+    Raises:
+        SettingsError: no such file, or not one of a sandbox.
+    """
+    text = _read(path, "sandbox's environment file", "is `workbench sandbox --env` running?")
+    values = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if equals and not key.startswith("#"):
+            values[key.strip()] = value.strip()
+    missing = [key for key in _NEEDED if key not in values]
+    if missing:
+        raise SettingsError(
+            f"{path} does not name {', '.join(missing)}, so it was not written by "
+            "`workbench sandbox --env`"
+        )
+    return values
+
+
+def read_flow_file(path: Path) -> str:
+    """The text of a flow file.
+
+    Raises:
+        SettingsError: it is not there, not readable, not text, or absurdly large.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
+    if size > MAX_FLOW_BYTES:
+        raise SettingsError(f"{path} has {size:,} bytes; a flow file has at most 2,000,000")
+    return _read(path, "flow file", "is the path right?")
+
+
+def parse_override(text: str) -> tuple[str, str]:
+    """`path=value` of `--set` as a pair.
+
+    Raises:
+        SettingsError: there is no path or no `=`.
+    """
+    path, equals, value = text.partition("=")
+    if not path.strip() or not equals:
+        raise SettingsError(
+            f"--set {text!r} is not of the form path=value, as in "
+            "upsert_contacts.batch.max_in_flight=25"
+        )
+    return path.strip(), value
+
+
+def _read(path: Path, what: str, hint: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(f"the {what} {path} is not there; {hint}") from error
+    except IsADirectoryError as error:
+        raise SettingsError(f"{path} is a folder, not a {what}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"the {what} {path} is not UTF-8 text (byte {error.start} is "
+            f"0x{error.object[error.start]:02x})"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"the {what} {path} can't be read: {error.strerror}") from error

@@ -1,0 +1,88 @@
+"""Options that several commands share: where a flow's addresses and credentials come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from workbench.app.settings import Settings, parse_override, read_env_file
+from workbench.errors import SettingsError
+
+__all__ = ["Target", "flow_argument", "open_settings", "target_options"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+flow_argument = click.argument(
+    "flows",
+    metavar="FLOW...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+"""One or more flow files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What `--sandbox`, `--sandbox-env` and `--set` said."""
+
+    sandbox: bool
+    sandbox_env: Path | None
+    overrides: tuple[tuple[str, str], ...]
+
+
+def target_options(function: _Function) -> _Function:
+    """Give a command `--sandbox`, `--sandbox-env FILE` and `--set PATH=VALUE`, as `target`."""
+
+    def with_target(
+        *args: Any, sandbox: bool, sandbox_env: Path | None, overrides: tuple[str, ...], **more: Any
+    ) -> Any:
+        if sandbox and sandbox_env:
+            raise SettingsError("--sandbox starts a sandbox and --sandbox-env uses one: not both")
+        target = Target(sandbox, sandbox_env, tuple(map(parse_override, overrides)))
+        return function(*args, target=target, **more)
+
+    with_target.__name__ = function.__name__
+    with_target.__doc__ = function.__doc__
+    for option in (
+        click.option(
+            "--set",
+            "overrides",
+            metavar="PATH=VALUE",
+            multiple=True,
+            help="Replace a setting of the flow: TASK.key=value, or flow.key=value. "
+            "May be given several times.",
+        ),
+        click.option(
+            "--sandbox-env",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Use the running sandbox that wrote FILE (`workbench sandbox --env FILE`).",
+        ),
+        click.option(
+            "--sandbox",
+            is_flag=True,
+            help="Start a sandbox for this command: NATS and a Salesforce emulator.",
+        ),
+    ):
+        with_target = option(with_target)
+    return with_target  # type: ignore[return-value]
+
+
+@asynccontextmanager
+async def open_settings(target: Target) -> AsyncIterator[Settings]:
+    """The settings that a command line asks for; a sandbox started for it ends with the block."""
+    if target.sandbox:
+        from workbench.sandbox import Sandbox
+
+        async with Sandbox() as sandbox:
+            yield Settings(dict(os.environ), sandbox.environment, target.overrides)
+        return
+    values = read_env_file(target.sandbox_env) if target.sandbox_env else {}
+    yield Settings(dict(os.environ), values, target.overrides)
