@@ -19,11 +19,16 @@ A fault is one text:
     policy:rest                 401, a session that is not valid for REST, no matter how new
     limit:daily                 403 REQUEST_LIMIT_EXCEEDED; also concurrent and apex
     login:rate                  logging in is refused; also grant, client, user
-    pubsub-status:UNAVAILABLE:0.1       Pub/Sub calls end with this gRPC status
-    pubsub-latency:150ms        Pub/Sub calls, and each request of a stream, take longer
-    pubsub-reset:0.01           a Pub/Sub stream is torn down
-    pubsub-event:0.05           one event in twenty is refused
-    pubsub-schema               the topic gets a new schema
+    pubsub-status:UNAVAILABLE:0.1       Pub/Sub calls end with this gRPC status, nothing done
+    pubsub-latency:150ms        Pub/Sub calls, and each answer on a stream, come later
+    pubsub-late:50ms:0.2        a fifth of a publish stream's answers are overtaken by later ones
+    pubsub-reset:0.01           a Pub/Sub stream is torn down, nothing done
+    pubsub-drop:0.01            the events are on the bus, the call ends without their answer
+    pubsub-stall:0.01           a Pub/Sub call goes deaf: no answer, no keepalive, no error
+    pubsub-expire               the caller's session ends, in mid-stream too; once, as expire
+    pubsub-event:0.05           one event in twenty is refused, with any words in capitals as code
+    pubsub-double:0.05          a request's events come twice on the bus
+    pubsub-schema               the topic gets a new schema; once, as expire
 
 SHARE is above 0 and at most 1, how likely it is at each chance; without it the fault always
 happens. The options, for every kind:
@@ -106,6 +111,12 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+_GRPC_STATUSES = (
+    "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+    "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
 KINDS: dict[str, _Kind] = {
     "latency": _Kind(_span),
     "status": _Kind(_status, 503),
@@ -120,9 +131,14 @@ KINDS: dict[str, _Kind] = {
     "limit": _Kind(_one_of("daily", "concurrent", "apex"), "daily"),
     "login": _Kind(_one_of("grant", "client", "user", "rate"), "grant"),
     "pubsub-latency": _Kind(_span),
-    "pubsub-status": _Kind(_code, "UNAVAILABLE"),
+    "pubsub-late": _Kind(_span, (0.05, 0.05)),
+    "pubsub-status": _Kind(_one_of(*_GRPC_STATUSES), "UNAVAILABLE"),
     "pubsub-reset": _Kind(),
-    "pubsub-event": _Kind(),
+    "pubsub-drop": _Kind(),
+    "pubsub-stall": _Kind(),
+    "pubsub-expire": _Kind(count=1),
+    "pubsub-event": _Kind(_code, "PUBLISHING_FAILED"),
+    "pubsub-double": _Kind(),
     "pubsub-schema": _Kind(count=1),
 }
 """Every kind of fault by its name."""
