@@ -79,8 +79,10 @@ def imports(path: Path) -> tuple[tuple[int, str], ...]:
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: relative imports hide who uses whom"
             module = node.module or ""
+            if node.level:
+                base = path.relative_to(ROOT).parts[: -node.level]
+                module = ".".join(filter(None, (*base, module)))
             if module in ("workbench", "google"):
                 found += [(node.lineno, f"{module}.{alias.name}") for alias in node.names]
             else:
