@@ -22,34 +22,17 @@ from fastavro.schema import to_parsing_canonical_form
 
 NAMESPACE = "com.sforce.eventbus"
 
-# Salesforce field type -> (doc token, Avro type of the non-null branch). Date, Date/Time and Time
-# are all `long` in milliseconds without a logicalType: only the token tells them apart.
+# Field type, as fields.py calls it -> (doc token, Avro type of the non-null branch). Date,
+# Date/Time and Time are all `long` in milliseconds without a logicalType: only the token tells
+# them apart.
 _TYPES = {
     "text": ("Text", "string"),
     "textarea": ("StringPlusClob", "string"),
     "number": ("Double", "double"),
-    "checkbox": ("Boolean", "boolean"),
+    "boolean": ("Boolean", "boolean"),
     "datetime": ("DateTime", "long"),
     "date": ("DateOnly", "long"),
     "time": ("TimeOnly", "long"),
-    "currency": ("Currency", "double"),
-    "percent": ("Percent", "double"),
-    "integer": ("Integer", "long"),
-    "email": ("Email", "string"),
-    "phone": ("Phone", "string"),
-    "url": ("Url", "string"),
-    "picklist": ("DynamicEnum", "string"),
-    "multipicklist": ("MultiEnum", "string"),
-    "reference": ("EntityId", "string"),
-}
-_SYNONYMS = {
-    "string": "text",
-    "longtextarea": "textarea",
-    "double": "number",
-    "boolean": "checkbox",
-    "int": "integer",
-    "id": "reference",
-    "lookup": "reference",
 }
 
 
@@ -88,7 +71,8 @@ class EventSchema:
         try:
             values = fastavro.schemaless_reader(stream, self._parsed, None)
         except (EOFError, IndexError, OverflowError, ValueError) as error:
-            raise AvroError(f"payload is no {self.event} datum: {error or 'too short'}") from error
+            reason = str(error) or "it is too short"
+            raise AvroError(f"payload is no {self.event} datum: {reason}") from error
         if stream.tell() != len(payload):
             spare = len(payload) - stream.tell()
             raise AvroError(f"payload is no {self.event} datum: {spare} bytes left over")
@@ -106,6 +90,14 @@ class EventSchema:
             raise AvroError(f"not a {self.event}: {error}") from error
         return stream.getvalue()
 
+    def with_field(self, name: str, kind: str) -> EventSchema:
+        """This schema with one more optional field at its end; ValueError if it has that one."""
+        columns = self.definition["fields"]
+        if any(column["name"] == name for column in columns):
+            raise ValueError(f"{self.event} already has a field {name}")
+        column = _column(self.event, name, kind)
+        return EventSchema(self.event, {**self.definition, "fields": [*columns, column]})
+
     def resolves(self, payload: bytes, reader: EventSchema) -> bool:
         """Whether Avro's rules let a reader of `reader` read a payload of this schema."""
         try:
@@ -116,24 +108,19 @@ class EventSchema:
 
 
 def event_schema(event: str, fields: Iterable[tuple[str, str]]) -> EventSchema:
-    """The schema of a custom event with these (name, Salesforce type) fields, in this order."""
+    """The schema of a custom event with these (name, type) fields, in this order."""
     columns: list[dict[str, Any]] = [
         {"name": "CreatedDate", "type": "long", "doc": "CreatedDate:DateTime"},
         {"name": "CreatedById", "type": "string", "doc": "CreatedBy:EntityId"},
     ]
-    for name, kind in fields:
-        token, avro = _column(event, name, kind)
-        columns.append(
-            {"name": name, "type": ["null", avro], "doc": f"Data:{token}", "default": None}
-        )
+    columns.extend(_column(event, name, kind) for name, kind in fields)
     return EventSchema(
         event, {"type": "record", "name": event, "namespace": NAMESPACE, "fields": columns}
     )
 
 
-def _column(event: str, name: str, kind: str) -> tuple[str, str]:
-    word = kind.lower().replace("_", "").replace("/", "").replace(" ", "")
-    word = _SYNONYMS.get(word, word)
-    if word not in _TYPES:
+def _column(event: str, name: str, kind: str) -> dict[str, Any]:
+    if kind not in _TYPES:
         raise ValueError(f"{event}.{name}: no event field type {kind!r}; use one of {list(_TYPES)}")
-    return _TYPES[word]
+    token, avro = _TYPES[kind]
+    return {"name": name, "type": ["null", avro], "doc": f"Data:{token}", "default": None}

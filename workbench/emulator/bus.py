@@ -24,6 +24,10 @@ _HOUR_SECONDS = 3600.0
 _REPLAY_ID_TAIL = b"\x00\x00"
 
 
+Publication = tuple[str, str, bytes, tuple[tuple[str, bytes], ...]]
+"""(id, schema id, payload, headers) of an event to publish."""
+
+
 class ReplayIdError(ValueError):
     """A replay id that is malformed, not yet given out, or older than what is retained."""
 
@@ -89,12 +93,8 @@ class Bus:
         self._published: deque[tuple[int, int]] = deque()
         self._published_count = 0
 
-    def publish(
-        self,
-        topic: str,
-        events: Iterable[tuple[str, str, bytes, tuple[tuple[str, bytes], ...]]],
-    ) -> list[int]:
-        """Put (id, schema id, payload, headers) tuples on the bus; the positions given to them.
+    def publish(self, topic: str, events: Iterable[Publication]) -> list[int]:
+        """Put events on the bus; the positions given to them, in order.
 
         Events of one call are adjacent; between calls positions jump, so that no reader gets away
         with counting on them.
@@ -117,6 +117,10 @@ class Bus:
             for watcher in log.watchers:
                 watcher.set()
         return positions
+
+    def now(self) -> float:
+        """Seconds of the bus's clock."""
+        return self._clock()
 
     def published_last_hour(self) -> int:
         """Events published in the last rolling hour, on all topics."""
@@ -163,12 +167,6 @@ class Bus:
 
     def unwatch(self, topic: str, watcher: asyncio.Event) -> None:
         self._logs[topic].watchers.discard(watcher)
-
-    def wake(self) -> None:
-        """Set every watcher: something other than new events (a fault) wants a look."""
-        for log in self._logs.values():
-            for watcher in log.watchers:
-                watcher.set()
 
     def clear(self) -> None:
         """Forget all events and the hour's count; positions go on from where they are."""
