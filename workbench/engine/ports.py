@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -21,8 +22,8 @@ class Clock(Protocol):
         """Seconds since the epoch."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait; cancellation wakes it."""
+    async def wait(self, wake: asyncio.Event, seconds: float) -> None:
+        """Return when `wake` is set or `seconds` have passed, whichever comes first."""
         ...
 
 

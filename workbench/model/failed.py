@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from workbench.model.record import Record
@@ -96,9 +96,12 @@ class FailedBatch:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the event's bytes as base64 under `data_base64`."""
-        value = asdict(self)
-        value["data_base64"] = base64.b64encode(value.pop("data")).decode()
-        value["version"] = 1
+        value: dict[str, Any] = {"version": 1}
+        for name in _PLAIN_FIELDS:
+            value[name] = getattr(self, name)
+        value["data_base64"] = base64.b64encode(self.data).decode()
+        value["records"] = [_object(record) for record in self.records]
+        value["attempts"] = [_object(attempt) for attempt in self.attempts]
         return value
 
     @classmethod
@@ -108,16 +111,25 @@ class FailedBatch:
         Raises:
             ValueError: a key is missing or wrong, or the version is not ours.
         """
-        fields = dict(value)
-        if fields.pop("version", 1) != 1:
+        given = dict(value)
+        if given.pop("version", 1) != 1:
             raise ValueError("this failed batch was written by a newer workbench")
         try:
-            fields["data"] = base64.b64decode(fields.pop("data_base64"))
-            fields["records"] = tuple(
+            given["data"] = base64.b64decode(given.pop("data_base64"))
+            given["records"] = tuple(
                 FailedRecord(**{**record, "fields": tuple(record.get("fields", ()))})
-                for record in fields["records"]
+                for record in given["records"]
             )
-            fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
-            return cls(**fields)
+            given["attempts"] = tuple(Attempt(**attempt) for attempt in given["attempts"])
+            return cls(**given)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a failed batch: {error}") from error
+
+
+_PLAIN_FIELDS = tuple(
+    item.name for item in fields(FailedBatch) if item.name not in ("data", "records", "attempts")
+)
+
+
+def _object(value: FailedRecord | Attempt) -> dict[str, Any]:
+    return {item.name: getattr(value, item.name) for item in fields(value)}

@@ -163,12 +163,14 @@ class Exchange:
 class Answer:
     """What became of a batch: one outcome per record, in the batch's order, always all of them.
 
-    `exchange` is None when nothing was sent. `api_used` and `api_limit` are the org's daily calls
-    as last told by the server, None where it did not tell.
+    `exchange` is None when nothing was sent. `results` is the server's own result for each record,
+    parallel to `outcomes`, or empty where it gave none. `api_used` and `api_limit` are the org's
+    daily calls as last told by the server, None where it did not tell.
     """
 
     outcomes: Sequence[Outcome]
     exchange: Exchange | None = None
+    results: Sequence[Any] = ()
     api_used: int | None = None
     api_limit: int | None = None
 

@@ -1,0 +1,244 @@
+"""The core against a random world: whatever Salesforce answers, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.engine.support import event, spec
+from workbench.engine import Core, Gate, RetryPolicy
+from workbench.model import (
+    Answer,
+    Cause,
+    Deferred,
+    Event,
+    Limits,
+    Outcome,
+    Refused,
+    RolledBack,
+    Unknown,
+    Unsent,
+    Written,
+)
+from workbench.testing import MemorySink
+
+POLICY = RetryPolicy(
+    max_attempts=3, initial_backoff_seconds=1.0, backoff_seconds=(2.0, 5.0), max_deliver=3
+)
+
+
+class World:
+    """A stream and a Salesforce of random temper around a core, in one thread and fake time."""
+
+    def __init__(self, seed: int, *, atomic: bool, idempotent: bool, trouble: float) -> None:
+        self.rng = random.Random(seed)
+        self.trouble = trouble
+        self.now = 100.0
+        limits = Limits(
+            max_records=4,
+            max_groups=3,
+            max_atomic_records=12,
+            is_idempotent=idempotent,
+        )
+        self.sink = MemorySink(limits=limits)
+        one = spec(self.sink, policy=POLICY, is_atomic=atomic, max_records=4, max_in_flight=3)
+        self.core = Core("flow", "source", [one], Gate(), wall=lambda: 1e9, seed=seed)
+        self.stream: dict[int, Event] = {}
+        self.deliver_at: dict[int, float] = {}
+        self.deliveries: Counter[int] = Counter()
+        self.acked: list[int] = []
+        self.failed: dict[int, Any] = {}
+        self.written: Counter[tuple[int, str]] = Counter()
+        self.order: dict[str, list[int]] = {}
+        self.flying: list[Any] = []
+
+    def publish(self, *events: Event) -> None:
+        for one in events:
+            self.stream[one.sequence] = one
+            self.deliver_at[one.sequence] = self.now
+
+    def run(self) -> None:
+        for _ in range(5_000):
+            self.deliver()
+            while (sending := self.core.next_request(self.now)) is not None:
+                self.check_request(sending)
+                self.flying.append(sending)
+            if self.flying and self.rng.random() < 0.7:
+                self.answer(self.flying.pop(self.rng.randrange(len(self.flying))))
+            self.settle()
+            deadline = self.core.tick(self.now)
+            if self.core.gate.probe_due(self.now) and not self.flying:
+                self.core.gate.half_open()
+                if not len(self.core.stages[0].batcher):
+                    self.core.gate.alive(self.now)
+            if not self.flying:
+                times = [time for time in (deadline, *self.deliver_at.values()) if time is not None]
+                if not times:
+                    return
+                self.now = max(self.now, min(times)) + 0.001
+        raise AssertionError("it never came to rest")
+
+    def deliver(self) -> None:
+        due = sorted(s for s, time in self.deliver_at.items() if time <= self.now)
+        batch = []
+        for sequence in due[: self.rng.randint(1, 6)]:
+            del self.deliver_at[sequence]
+            self.deliveries[sequence] += 1
+            known = self.stream[sequence]
+            count = self.deliveries[sequence]
+            batch.append(Event(known.subject, known.data, None, "events", sequence, count, 10**18))
+        if batch:
+            self.core.accept(batch, self.now)
+
+    def check_request(self, sending: Any) -> None:
+        keys = [row["ExternalId__c"] for row in sending.batch.records]
+        assert len(set(keys)) == len(keys), "a key twice in one request"
+        flying = [row["ExternalId__c"] for other in self.flying for row in other.batch.records]
+        assert not set(keys) & set(flying), "a key in two requests at once"
+        assert all(len(group.records) <= 4 for group in sending.batch.groups)
+        assert len(sending.batch.groups) <= 3
+        owners = [unit.event.sequence for unit in sending.units]
+        if len(sending.batch.groups) > 1 or sending.batch.is_atomic:
+            assert all(group.all_or_none for group in sending.batch.groups)
+        assert owners
+
+    def answer(self, sending: Any) -> None:
+        outcomes: list[Outcome] = []
+        whole = self.rng.random()
+        if whole < self.trouble / 3:
+            kind = self.rng.choice(
+                [Unsent("down"), Unknown("lost"), Deferred("X", "503", Cause.OUTAGE)]
+            )
+            outcomes = [kind] * len(sending.batch)
+        elif sending.batch.is_atomic and len(sending.batch.groups) > 1:
+            outcomes = self.transaction(len(sending.batch))
+        else:
+            for group in sending.batch.groups:
+                if group.all_or_none:
+                    outcomes += self.transaction(len(group.records))
+                else:
+                    outcomes += [self.outcome() for _ in group.records]
+        for unit, offset in zip(sending.units, offsets(sending.units), strict=True):
+            for position, row in enumerate(unit.records):
+                outcome = outcomes[offset + position]
+                if isinstance(outcome, Written):
+                    key = row["ExternalId__c"]
+                    self.written[(unit.event.sequence, key)] += 1
+                    self.order.setdefault(key, []).append(unit.event.sequence)
+        self.core.answered(sending, Answer(outcomes), self.now)
+
+    def outcome(self) -> Outcome:
+        if self.rng.random() >= self.trouble:
+            return Written("id")
+        return self.rng.choice(
+            [
+                Refused("REQUIRED_FIELD_MISSING", "no"),
+                Deferred("UNABLE_TO_LOCK_ROW", "locked"),
+                Unknown("?"),
+            ]
+        )
+
+    def transaction(self, count: int) -> list[Outcome]:
+        outcomes = [self.outcome() for _ in range(count)]
+        if all(isinstance(outcome, Written) for outcome in outcomes):
+            return outcomes
+        return [
+            RolledBack("ALL_OR_NONE_OPERATION_ROLLED_BACK", "rolled back")
+            if isinstance(outcome, Written)
+            else outcome
+            for outcome in outcomes
+        ]
+
+    def settle(self) -> None:
+        box = self.core.outbox
+        for one in box.acks:
+            assert one.sequence not in self.acked
+            assert one.sequence not in self.failed
+            self.acked.append(one.sequence)
+        for one, delay in box.naks:
+            assert self.deliveries[one.sequence] < POLICY.max_deliver
+            self.deliver_at[one.sequence] = self.now + delay
+        for one, batches in box.failed:
+            assert one.sequence not in self.acked
+            assert one.sequence not in self.failed
+            self.failed[one.sequence] = batches[0]
+            self.core.stored(one, self.now)
+        box.acks, box.naks, box.failed = [], [], []
+
+
+def offsets(units: list[Any]) -> list[int]:
+    found, total = [], 0
+    for unit in units:
+        found.append(total)
+        total += len(unit.records)
+    return found
+
+
+EVENTS = st.lists(
+    st.lists(st.sampled_from("abcdefgh"), min_size=0, max_size=9), min_size=1, max_size=25
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    keys=EVENTS,
+    seed=st.integers(0, 2**32),
+    atomic=st.booleans(),
+    idempotent=st.booleans(),
+    trouble=st.sampled_from([0.0, 0.1, 0.4, 0.8]),
+)
+def test_every_record_is_written_or_kept_and_every_event_settled_once(
+    keys: list[list[str]], seed: int, atomic: bool, idempotent: bool, trouble: float
+) -> None:
+    world = World(seed, atomic=atomic, idempotent=idempotent, trouble=trouble)
+    world.publish(*(event(number, *row) for number, row in enumerate(keys, 1)))
+    world.run()
+
+    assert sorted([*world.acked, *world.failed]) == list(range(1, len(keys) + 1))
+    assert not world.core.held
+    assert world.core.held_records == 0
+    assert world.core.held_bytes == 0
+    assert not len(world.core.stages[0].lanes), "a key is still held"
+    for sequence in world.acked:
+        for key, times in Counter(keys[sequence - 1]).items():
+            assert world.written[(sequence, key)] >= times
+    for sequence, batch in world.failed.items():
+        if batch.kind == "unfit":
+            continue
+        rows = keys[sequence - 1]
+        assert len(batch.records) == len(rows)
+        for kept, key in zip(batch.records, rows, strict=True):
+            if kept.outcome == "written":
+                assert world.written[(sequence, key)] >= 1
+        assert any(kept.outcome != "written" for kept in batch.records)
+    if not idempotent:
+        for sequence, row in enumerate(keys, 1):
+            for key, times in Counter(row).items():
+                assert world.written[(sequence, key)] <= times, "written twice"
+
+
+@settings(max_examples=100, deadline=None)
+@given(keys=EVENTS, seed=st.integers(0, 2**32), atomic=st.booleans())
+def test_records_of_one_key_are_written_in_the_order_of_the_stream(
+    keys: list[list[str]], seed: int, atomic: bool
+) -> None:
+    world = World(seed, atomic=atomic, idempotent=True, trouble=0.3)
+    world.publish(*(event(number, *row) for number, row in enumerate(keys, 1)))
+    world.run()
+    for order in world.order.values():
+        # A record may be written again after its answer was lost, but never after a younger one.
+        assert order == sorted(order)
+
+
+def test_the_world_itself_can_tell_a_lost_event() -> None:
+    world = World(1, atomic=False, idempotent=True, trouble=0.0)
+    world.publish(event(1, "a"))
+    world.deliver()
+    world.core.held.clear()
+    with pytest.raises(Exception, match="settled twice"):
+        world.run()

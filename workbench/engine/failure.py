@@ -1,0 +1,131 @@
+"""Turning what the engine knows of a failure into a `FailedBatch` that explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.engine.stage import StageSpec
+from workbench.engine.unit import Unit, Visit
+from workbench.model import (
+    Answer,
+    Attempt,
+    Event,
+    FailedBatch,
+    FailedRecord,
+    Outcome,
+    Record,
+    Written,
+    failed_id,
+)
+
+__all__ = ["attempt_of", "failed_visit", "outcome_name", "undecided", "unfit"]
+
+NOT_SENT = FailedRecord(0, None, "unsent", "NOT_SENT", "never sent")
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """`written`, `refused`, `rolled_back`, `deferred`, `unsent` or `unknown`."""
+    name = type(outcome).__name__
+    return "rolled_back" if name == "RolledBack" else name.lower()
+
+
+def iso(seconds: float) -> str:
+    """An epoch time as ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds")
+
+
+def attempt_of(unit: Unit, answer: Answer, offset: int, now: float) -> Attempt:
+    """The part of an answer that is about one unit; `offset` is its first record's place."""
+    exchange = answer.exchange
+    results: Sequence[Any] = answer.results[offset : offset + len(unit.records)]
+    if exchange is None:
+        first = answer.outcomes[offset]
+        said = "" if isinstance(first, Written) else first.message
+        return Attempt(iso(now), "", None, results, said)
+    line = f"{exchange.method} {exchange.target}"
+    return Attempt(iso(exchange.started), line, exchange.status, results, exchange.error)
+
+
+def _failed_record(index: int, record: Record | None, outcome: Outcome | None) -> FailedRecord:
+    if outcome is None:
+        return FailedRecord(index, record, "unsent", NOT_SENT.code, NOT_SENT.message)
+    if isinstance(outcome, Written):
+        return FailedRecord(index, record, "written", id=outcome.id)
+    fields = getattr(outcome, "fields", ())
+    return FailedRecord(
+        index, record, outcome_name(outcome), outcome.code, outcome.message, tuple(fields)
+    )
+
+
+def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:
+    """What failed of an event in a stage, with every record and its outcome."""
+    outcomes = visit.outcomes or [None] * len(visit.all)
+    spec = visit.stage.spec
+    return _failed(
+        visit.of,
+        spec,
+        flow,
+        now,
+        kind=visit.kind,
+        reason=visit.reason,
+        branch=visit.branch,
+        records=tuple(
+            _failed_record(index, record, outcome)
+            for index, (record, outcome) in enumerate(zip(visit.all, outcomes, strict=True))
+        ),
+        attempts=tuple(visit.attempts or ()),
+        data=visit.data if visit.ticket is not None and visit.branch else None,
+    )
+
+
+def unfit(
+    event: Event, spec: StageSpec, flow: str, now: float, reason: str, data: Any, branch: str
+) -> FailedBatch:
+    """An event that does not fit the flow: nothing was rendered, nothing was sent."""
+    return _failed(event, spec, flow, now, kind="unfit", reason=reason, branch=branch, data=data)
+
+
+def undecided(event: Event, spec: StageSpec, flow: str, now: float) -> FailedBatch:
+    """An event whose deliveries ran out while nobody lived to decide."""
+    reason = (
+        f"delivered {event.num_delivered} times without a decision, as when the program is killed "
+        "while it holds the event; whether it was written is not known"
+    )
+    return _failed(event, spec, flow, now, kind="undecided", reason=reason)
+
+
+def _failed(
+    event: Event,
+    spec: StageSpec,
+    flow: str,
+    now: float,
+    *,
+    kind: str,
+    reason: str,
+    branch: str = "",
+    records: tuple[FailedRecord, ...] = (),
+    attempts: tuple[Attempt, ...] = (),
+    data: Any = None,
+) -> FailedBatch:
+    return FailedBatch(
+        id=failed_id(event.stream, event.sequence, flow, spec.name, branch),
+        flow=flow,
+        task=spec.name,
+        kind=kind,
+        reason=reason,
+        subject=event.subject,
+        stream=event.stream,
+        sequence=event.sequence,
+        num_delivered=event.num_delivered,
+        timestamp=iso(event.timestamp_ns / 1e9),
+        headers=dict(event.headers),
+        data=event.data,
+        digest=spec.digest,
+        settings=spec.settings,
+        records=records,
+        attempts=attempts,
+        failed_at=iso(now),
+        input=data,
+    )

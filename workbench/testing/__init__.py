@@ -1,0 +1,11 @@
+"""Fakes of the engine's ports, held to the same promises as the real adapters."""
+
+from workbench.testing.fakes import (
+    FakeClock,
+    MemoryDeadLetters,
+    MemorySink,
+    MemorySource,
+    RecordingObserver,
+)
+
+__all__ = ["FakeClock", "MemoryDeadLetters", "MemorySink", "MemorySource", "RecordingObserver"]
