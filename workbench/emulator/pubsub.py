@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from .bus import Bus
+from .certificates import TlsFiles
 from .descriptors import MESSAGES, METHODS, SERVICE
 from .org import Org
 from .pubsub_call import Call, Oversize, authenticate, named_topic
@@ -40,7 +41,7 @@ class PubSubServer:
 
     Args:
         org: whose sessions, faults and declared events are used.
-        tls: private key and certificate chain, PEM; None for no TLS listener.
+        tls: what to serve TLS with; None for no TLS listener.
         port, tls_port: 0 for free ones.
     """
 
@@ -49,7 +50,7 @@ class PubSubServer:
         org: Org,
         *,
         topics: Topics | None = None,
-        tls: tuple[bytes, bytes] | None = None,
+        tls: TlsFiles | None = None,
         port: int = 0,
         tls_port: int = 0,
         limits: PubSubLimits | None = None,
@@ -84,7 +85,8 @@ class PubSubServer:
         )
         self.port = _listen(server.add_insecure_port, self.port)
         if self._tls:
-            credentials = grpc.ssl_server_credentials((self._tls,))
+            pair = (self._tls.key.read_bytes(), self._tls.certificate.read_bytes())
+            credentials = grpc.ssl_server_credentials((pair,))
             self.tls_port = _listen(
                 lambda address: server.add_secure_port(address, credentials), self.tls_port
             )

@@ -105,9 +105,7 @@ class Topics:
         """
         topic = self._topics[f"/event/{event}"]
         now_ms = int(self.bus.now() * 1000)
-        payload = topic.schema.encode(
-            {"CreatedDate": now_ms, "CreatedById": created_by, **values}
-        )
+        payload = topic.schema.encode({"CreatedDate": now_ms, "CreatedById": created_by, **values})
         id_ = str(uuid.uuid4())
         self.bus.publish(topic.name, [(id_, topic.schema.id, payload, ())])
         return id_

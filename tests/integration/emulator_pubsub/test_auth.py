@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from workbench.emulator.certificates import make_tls_files
 from workbench.emulator.org import Org
 from workbench.emulator.pubsub import PubSubServer
 
@@ -95,9 +93,7 @@ async def test_the_schema_of_a_topic_has_the_shape_of_the_captures(client: Clien
 async def test_a_schema_that_is_not(
     client: Client, schema_id: str, status: grpc.StatusCode, words: str
 ) -> None:
-    found, code, details = await refusal(
-        client.GetSchema(M["SchemaRequest"](schema_id=schema_id))
-    )
+    found, code, details = await refusal(client.GetSchema(M["SchemaRequest"](schema_id=schema_id)))
     assert (found, code) == (status, "schema.validation.failed")
     assert words in details
 
@@ -117,36 +113,13 @@ async def test_a_topic_that_is_not(
     assert found[:2] == (status, code)
 
 
-def _certificate() -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    form = serialization.PrivateFormat.PKCS8
-    return (
-        key.private_bytes(pem, form, serialization.NoEncryption()),
-        made.public_bytes(pem),
-    )
-
-
-async def test_both_listeners_serve_the_same_bus() -> None:
-    key, certificate = _certificate()
-    server = PubSubServer(Org(), tls=(key, certificate))
+async def test_both_listeners_serve_the_same_bus(tmp_path: Path) -> None:
+    files = make_tls_files(tmp_path)
+    server = PubSubServer(Org(), tls=files)
     await server.start()
     plain = grpc.aio.insecure_channel(server.address)
     secure = grpc.aio.secure_channel(
-        server.tls_address, grpc.ssl_channel_credentials(certificate)
+        server.tls_address, grpc.ssl_channel_credentials(files.ca.read_bytes())
     )
     try:
         one, other = Client(server, plain), Client(server, secure)

@@ -54,9 +54,7 @@ async def test_each_fault_of_an_event_is_its_own_and_neighbours_pass(client: Cli
         "is unknown": client.event(schema_id="AAAAAAAAAAAAAAAAAAAAAA"),
         "belongs to CRM_Event__e": message(schema_id=other.id, payload=foreign),
         "36 characters": client.event(id="x" * 37),
-        "limit is 1048576": message(
-            schema_id=good.schema_id, payload=b"x" * (1024 * 1024 + 1)
-        ),
+        "limit is 1048576": message(schema_id=good.schema_id, payload=b"x" * (1024 * 1024 + 1)),
     }
     response = await client.publish(good, *cases.values(), good)
     first, *refused, last = response.results
