@@ -3,6 +3,7 @@
 from workbench.jetstream.connection import ApiError, Connection, OnChange, connect
 from workbench.jetstream.credentials import Credentials, Tls
 from workbench.jetstream.credentials import load as load_credentials
+from workbench.jetstream.peek import peek, peek_last, peek_since
 from workbench.jetstream.provision import (
     ConsumerSettings,
     Drift,
@@ -12,6 +13,7 @@ from workbench.jetstream.provision import (
     find_stream,
     provision,
 )
+from workbench.jetstream.publisher import Message, Published, publish, publish_all
 from workbench.jetstream.snapshot import SourceInfo, source_info
 from workbench.jetstream.source import JetStreamSource
 
@@ -22,8 +24,10 @@ __all__ = [
     "Credentials",
     "Drift",
     "JetStreamSource",
+    "Message",
     "OnChange",
     "Provisioned",
+    "Published",
     "SourceInfo",
     "StreamSettings",
     "Tls",
@@ -31,6 +35,11 @@ __all__ = [
     "connect",
     "find_stream",
     "load_credentials",
+    "peek",
+    "peek_last",
+    "peek_since",
     "provision",
+    "publish",
+    "publish_all",
     "source_info",
 ]

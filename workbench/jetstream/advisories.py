@@ -14,7 +14,7 @@ from workbench import codec
 from workbench.errors import StreamError
 from workbench.jetstream.client import Mailbox
 from workbench.jetstream.connection import ApiError, Connection
-from workbench.jetstream.stored import NO_MESSAGE, get_message
+from workbench.jetstream.stored import NO_MESSAGE, STREAM_NOT_FOUND, get_message
 from workbench.model import Event
 
 __all__ = ["ADVISORY_STREAM", "Advisories"]
@@ -23,7 +23,6 @@ ADVISORY_STREAM = "workbench_advisories"
 _SUBJECT = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 """https://docs.nats.io/running-a-nats-service/nats_admin/monitoring/monitoring_jetstream
 (2026-11-23)"""
-_STREAM_NOT_FOUND = 10059
 _KEPT_SECONDS = 30 * 86_400
 _AT_ONCE = 200
 _NS = 1_000_000_000
@@ -116,7 +115,7 @@ class Advisories:
         try:
             await self._connection.api(f"STREAM.INFO.{ADVISORY_STREAM}")
         except ApiError as error:
-            if error.err_code != _STREAM_NOT_FOUND:
+            if error.err_code != STREAM_NOT_FOUND:
                 raise
             await self._connection.api(f"STREAM.CREATE.{ADVISORY_STREAM}", config)
 
@@ -135,7 +134,7 @@ class Advisories:
                     self._connection, ADVISORY_STREAM, after + 1, self._subject
                 )
             except ApiError as error:
-                if error.err_code == _STREAM_NOT_FOUND:
+                if error.err_code == STREAM_NOT_FOUND:
                     await self._ensure_stream()
                 elif error.err_code != NO_MESSAGE:
                     raise

@@ -94,6 +94,7 @@ class Connection:
 
     Attributes:
         client: nats-py's client, for this package only.
+        denied: the server's last word on a subject we have no right to, empty for none.
         max_payload: the largest message the server takes, bytes.
         version: of the connected server, as (major, minor, patch).
     """
@@ -111,7 +112,7 @@ class Connection:
         self._is_closed = False
         self._tries = 0
         self._watcher: asyncio.Task[None] | None = None
-        self._denied = ""
+        self.denied = ""
 
     @property
     def is_connected(self) -> bool:
@@ -145,7 +146,7 @@ class Connection:
             StreamError: nobody answered, in time or at all.
         """
         body = codec.encode(payload) if payload is not None else b""
-        self._denied = ""
+        self.denied = ""
         try:
             answer = await self.client.request(f"$JS.API.{name}", body, timeout=timeout_seconds)
         except nats_errors.NoRespondersError as error:
@@ -153,7 +154,7 @@ class Connection:
         except TimeoutError as error:
             raise StreamError(
                 f"JetStream did not answer {name} within {timeout_seconds:g} s"
-                + (f": {self._denied}" if self._denied else "")
+                + (f": {self.denied}" if self.denied else "")
             ) from error
         except nats_errors.Error as error:
             raise ConnectionLost(f"the connection to NATS was lost: {_plain(error)}") from error
@@ -248,7 +249,7 @@ class Connection:
                 f"({error.description}): start nats-server with -js, or enable it for the account"
             ) from error
         except StreamError:
-            if not self._denied:  # a user with least rights may not ask; then provisioning tells
+            if not self.denied:  # a user with least rights may not ask; then provisioning tells
                 raise
 
     def _no_server(self, timeout_seconds: float | None) -> str:
@@ -296,8 +297,8 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
         if "permissions violation" in text.lower():
-            self._denied = _plain(error)
-            self.tell("refused", self._denied)
+            self.denied = _plain(error)
+            self.tell("refused", self.denied)
             return
         why = _why(error, self._shown, bool(self.client.is_tls_wanted))
         if not self._is_open:

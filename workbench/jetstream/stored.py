@@ -1,4 +1,4 @@
-"""One message of a stream, by its place, without any consumer."""
+"""A stream and its messages by their place, without any consumer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,30 @@ import base64
 from datetime import datetime
 from typing import Any
 
+from workbench.errors import StreamError
 from workbench.jetstream.client import parse_headers
-from workbench.jetstream.connection import Connection
+from workbench.jetstream.connection import ApiError, Connection
 from workbench.model import Event
 
-__all__ = ["NO_MESSAGE", "get_message", "nanoseconds_of"]
+__all__ = ["NO_MESSAGE", "STREAM_NOT_FOUND", "get_message", "nanoseconds_of", "stream_info"]
 
 NO_MESSAGE = 10037
 """The err_code of an `ApiError` that means: no such message."""
+STREAM_NOT_FOUND = 10059
+
+
+async def stream_info(connection: Connection, stream: str) -> dict[str, Any]:
+    """The server's info of a stream, with `config` and `state`.
+
+    Raises:
+        StreamError: it does not exist, or JetStream does not answer.
+    """
+    try:
+        return await connection.api(f"STREAM.INFO.{stream}")
+    except ApiError as error:
+        if error.err_code != STREAM_NOT_FOUND:
+            raise
+        raise StreamError(f"stream {stream!r} does not exist on this NATS server") from error
 
 
 async def get_message(
