@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 # https://developer.salesforce.com/docs/platform/pub-sub-api/guide/event-message-durability.html
 RETENTION_SECONDS = 72 * 3600.0
 
-# Publishes in a rolling hour, Enterprise edition and above (Platform Events guide, v67).
+# Publishes in a rolling hour, Enterprise edition and above (Platform Events guide, v67, read
+# 2026-11-23); LIMIT_EXCEEDED above it.
 HOURLY_ALLOCATION = 250_000
 
 _HOUR_SECONDS = 3600.0
@@ -74,7 +75,7 @@ class Bus:
         self,
         *,
         retention_seconds: float = RETENTION_SECONDS,
-        max_events: int = 1_000_000,
+        max_events: int = 500_000,
         max_bytes: int = 256 * 1024 * 1024,
         hourly_allocation: int = HOURLY_ALLOCATION,
         clock: Callable[[], float] = time.time,

@@ -5,7 +5,7 @@ REST and Pub/Sub share it. What the Pub/Sub half needs:
     org.sessions.check(token) -> User | None     who a token belongs to
     org.id                                       18 characters, the `tenantid`
     org.events["OrderStatus__e"] -> EventType    declared platform events
-    org.events_by_topic("/event/OrderStatus__e") -> EventType | None
+    org.topics                                   the bus, and every topic's schemas
     org.faults.draw("pubsub-status", path="Publish", object="OrderStatus__e") -> Fault | None
     org.reset_hooks                              called when the control endpoint resets
     org.state_parts                              name -> function whose value /emulator/state shows
@@ -18,13 +18,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .faults import Faults
 from .fields import datetime_text
+from .ids import IdMaker
 from .objects import EventType, Schema, load_schema
 from .sessions import Sessions, User
 from .store import Store
+
+if TYPE_CHECKING:
+    from .topics import Topics
 
 __all__ = ["ORG_ID", "Credentials", "Org"]
 
@@ -35,6 +40,9 @@ MOST_LOGGED = 1_000
 DAILY_CALLS = 5_000_000
 """A full sandbox's calls in 24 hours (facts/salesforce-rest.md section 6). The emulator counts
 from its start or last reset."""
+HOURLY_EVENTS = 5_000_000
+"""Far more than any edition has (250,000; Developer 50,000), so that a load test meets this limit
+only when it asks for it."""
 
 
 @dataclass(slots=True)
@@ -69,6 +77,7 @@ class Org:
         *,
         credentials: Credentials | None = None,
         daily_calls: int = DAILY_CALLS,
+        hourly_events: int = HOURLY_EVENTS,
         faults: Faults | None = None,
     ) -> None:
         self.id = ORG_ID
@@ -77,6 +86,8 @@ class Org:
         self.faults = faults or Faults()
         self.sessions = Sessions(self.id)
         self.usage = Usage(daily_calls)
+        self.hourly_events = hourly_events
+        """Platform events that may be published in a rolling hour."""
         self.user = User(
             USER_ID, self.credentials.username, self.credentials.username, "Integration User"
         )
@@ -88,6 +99,7 @@ class Org:
         self.state_parts: dict[str, Callable[[], Any]] = {}
         self.cursors: dict[str, Any] = {}
         """Query results that wait for their next page, by locator."""
+        self._locators = IdMaker("01g")
         self.store = Store(self.schema)
         self._seed()
 
@@ -96,14 +108,31 @@ class Org:
         """Declared platform events by API name."""
         return self.schema.events
 
-    def events_by_topic(self, topic: str) -> EventType | None:
-        """The event published to `/event/<name>`; None for any other topic."""
-        head, _, name = topic.rpartition("/")
-        return self.schema.events.get(name) if head == "/event" else None
+    @cached_property
+    def topics(self) -> Topics:
+        """The bus of platform events; made when first asked for, as Avro is slow to import."""
+        from .bus import Bus
+        from .topics import Topics
+
+        return Topics(Bus(hourly_allocation=self.hourly_events), self.events.values())
+
+    @property
+    def events_left(self) -> int:
+        """Platform events that may still be published in this rolling hour."""
+        has_bus = "topics" in self.__dict__
+        return self.topics.bus.remaining_allocation() if has_bus else self.hourly_events
 
     def now_text(self) -> str:
         """This moment, in the form in which rows keep it."""
         return datetime_text(datetime.now(timezone.utc))
+
+    def new_cursor(self, result: Any, most: int) -> str:
+        """Keep a query's result; its locator. The oldest of more than `most` is forgotten."""
+        locator = self._locators.next()
+        self.cursors[locator] = result
+        if len(self.cursors) > most:
+            del self.cursors[next(iter(self.cursors))]
+        return locator
 
     def reset(self) -> None:
         """Forget rows, sessions, faults, counts and the request log; declarations stay."""
@@ -115,6 +144,8 @@ class Org:
         self.calls = 0
         self.requests.clear()
         self.cursors.clear()
+        if "topics" in self.__dict__:
+            self.topics.bus.clear()
         self._seed()
         for hook in self.reset_hooks:
             hook()

@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 
-from .bus import Bus
 from .certificates import TlsFiles
 from .descriptors import MESSAGES, METHODS, SERVICE
 from .org import Org
@@ -21,7 +20,6 @@ from .pubsub_managed import ManagedSubscriber
 from .pubsub_publish import Publisher
 from .pubsub_refusals import Cause, Refusal
 from .pubsub_subscribe import Subscriber
-from .topics import Topics
 
 __all__ = ["PubSubLimits", "PubSubServer"]
 
@@ -37,10 +35,10 @@ _OPTIONS = (
 
 
 class PubSubServer:
-    """Serves one org's events; `topics` is the door to the bus for everything but gRPC.
+    """Serves one org's platform events.
 
     Args:
-        org: whose sessions, faults and declared events are used.
+        org: whose sessions, faults and topics are used.
         tls: what to serve TLS with; None for no TLS listener.
         port, tls_port: 0 for free ones.
     """
@@ -49,14 +47,13 @@ class PubSubServer:
         self,
         org: Org,
         *,
-        topics: Topics | None = None,
         tls: TlsFiles | None = None,
         port: int = 0,
         tls_port: int = 0,
         limits: PubSubLimits | None = None,
     ) -> None:
         self.org = org
-        self.topics = topics or Topics(Bus(), org.events.values())
+        self.topics = org.topics
         self.limits = limits or PubSubLimits()
         self.port = port
         self.tls_port = tls_port
