@@ -13,11 +13,8 @@ from workbench.errors import SettingsError
 
 __all__ = ["Settings", "parse_override", "read_env_file", "read_flow_file"]
 
-# What a sandbox must have told before a flow can be pointed at it.
-_NEEDED = ("NATS_URL", "SF_CREDENTIALS", "NATS_CREDENTIALS")
-
-MAX_FLOW_BYTES = 2_000_000
-"""Larger files are refused unread: no flow is written by hand at this size."""
+# Well above what the loader takes, so that it is the loader that refuses.
+_MOST_FLOW_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +54,25 @@ def read_env_file(path: Path) -> dict[str, str]:
         key, equals, value = line.strip().partition("=")
         if equals and not key.startswith("#"):
             values[key.strip()] = value.strip()
-    missing = [key for key in _NEEDED if key not in values]
-    if missing:
+    if "SF_CREDENTIALS" not in values:
         raise SettingsError(
-            f"{path} does not name {', '.join(missing)}, so it was not written by "
+            f"{path} does not name SF_CREDENTIALS, so it was not written by "
             "`workbench sandbox --env`"
         )
     return values
 
 
-def read_flow_file(path: Path) -> str:
-    """The text of a flow file.
+def read_flow_file(path: Path) -> bytes:
+    """The bytes of a flow file; of one that is far too large, enough for the loader to say so.
 
     Raises:
-        SettingsError: it is not there, not readable, not text, or absurdly large.
+        SettingsError: it is not there, or not readable.
     """
     try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0
-    if size > MAX_FLOW_BYTES:
-        raise SettingsError(f"{path} has {size:,} bytes; a flow file has at most 2,000,000")
-    return _read(path, "flow file", "is the path right?")
+        with path.open("rb") as file:
+            return file.read(_MOST_FLOW_BYTES)
+    except OSError as error:
+        raise _unreadable(path, "flow file", "is the path right?", error) from error
 
 
 def parse_override(text: str) -> tuple[str, str]:
@@ -99,14 +93,13 @@ def parse_override(text: str) -> tuple[str, str]:
 def _read(path: Path, what: str, hint: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SettingsError(f"the {what} {path} is not there; {hint}") from error
-    except IsADirectoryError as error:
-        raise SettingsError(f"{path} is a folder, not a {what}") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"the {what} {path} is not UTF-8 text (byte {error.start} is "
-            f"0x{error.object[error.start]:02x})"
-        ) from error
+        raise SettingsError(f"the {what} {path} is not UTF-8 text") from error
     except OSError as error:
-        raise SettingsError(f"the {what} {path} can't be read: {error.strerror}") from error
+        raise _unreadable(path, what, hint, error) from error
+
+
+def _unreadable(path: Path, what: str, hint: str, error: OSError) -> SettingsError:
+    if isinstance(error, FileNotFoundError):
+        return SettingsError(f"the {what} {path} is not there; {hint}")
+    return SettingsError(f"the {what} {path} can't be read: {error.strerror or error}")

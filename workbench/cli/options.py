@@ -14,7 +14,7 @@ import click
 from workbench.app.settings import Settings, parse_override, read_env_file
 from workbench.errors import SettingsError
 
-__all__ = ["Target", "flow_argument", "open_settings", "target_options"]
+__all__ = ["Target", "flow_argument", "open_settings", "target_options", "with_settings"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -75,14 +75,42 @@ def target_options(function: _Function) -> _Function:
     return with_target  # type: ignore[return-value]
 
 
+def with_settings(target: Target, function: Callable[[Settings], int]) -> int:
+    """Call a function that waits for nothing with the settings that a command line asks for."""
+    if not target.sandbox:
+        return function(_settings(target))
+    import asyncio
+
+    async def on_sandbox() -> int:
+        async with open_settings(target) as settings:
+            return function(settings)
+
+    return asyncio.run(on_sandbox())
+
+
 @asynccontextmanager
 async def open_settings(target: Target) -> AsyncIterator[Settings]:
-    """The settings that a command line asks for; a sandbox started for it ends with the block."""
-    if target.sandbox:
-        from workbench.sandbox import Sandbox
+    """The settings that a command line asks for; a sandbox started for it ends with the block.
 
-        async with Sandbox() as sandbox:
-            yield Settings(dict(os.environ), sandbox.environment, target.overrides)
+    Raises:
+        SettingsError: the sandbox did not start, or the file of `--sandbox-env` is not one.
+    """
+    if not target.sandbox:
+        yield _settings(target)
         return
+    from workbench.sandbox import Sandbox, SandboxError
+
+    sandbox = Sandbox()
+    try:
+        await sandbox.start()
+    except SandboxError as error:
+        raise SettingsError(str(error)) from error
+    try:
+        yield Settings(dict(os.environ), sandbox.environment, target.overrides)
+    finally:
+        await sandbox.aclose()
+
+
+def _settings(target: Target) -> Settings:
     values = read_env_file(target.sandbox_env) if target.sandbox_env else {}
-    yield Settings(dict(os.environ), values, target.overrides)
+    return Settings(dict(os.environ), values, target.overrides)

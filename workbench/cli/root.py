@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -129,14 +130,18 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except WorkbenchError as error:
-        _say(error)
+        click.echo(f"workbench: {error}", err=True)
         return exits.exit_code(error)
     except BrokenPipeError:
         # The reader of our output went away (`workbench check | head`): not worth a word.
         sys.stderr.close()
         return exits.PROBLEMS
+    except Exception as error:  # the outermost edge: even a bug is a sentence
+        if os.environ.get("WORKBENCH_TRACEBACK"):
+            raise
+        click.echo(
+            f"workbench: a bug of workbench: {error!r} (WORKBENCH_TRACEBACK=1 shows where)",
+            err=True,
+        )
+        return exits.PROBLEMS
     return result if isinstance(result, int) else exits.OK
-
-
-def _say(error: WorkbenchError) -> None:
-    click.echo(f"workbench: {error}", err=True)

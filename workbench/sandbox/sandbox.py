@@ -65,9 +65,6 @@ class Sandbox:
 
     `environment` holds what its env file holds: addresses, and where the credentials lie. `nats`
     is the server, None where it was left out.
-
-    Raises on entering:
-        SandboxError: a part did not start.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -77,12 +74,24 @@ class Sandbox:
         self._emulator: EmulatorProcess | None = None
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Sandbox:
+    async def start(self) -> None:
+        """Start everything; when a part fails, what was started is gone again.
+
+        Raises:
+            SandboxError: a part did not start.
+        """
         async with AsyncExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="workbench-sandbox-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             await self._start(folder, stack)
             self._stack = stack.pop_all()
+
+    async def aclose(self) -> None:
+        """End everything; may be called twice."""
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Sandbox:
+        await self.start()
         return self
 
     async def __aexit__(
@@ -91,7 +100,7 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        await self.aclose()
 
     async def _start(self, folder: Path, stack: AsyncExitStack) -> None:
         options = self.options

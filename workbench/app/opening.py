@@ -1,0 +1,217 @@
+"""From a bound flow to a running engine: everything opened, handed over, and closed in reverse.
+
+This is the one place where adapters meet the engine's ports. They do not know the ports; the
+assignments here are what the type checker proves them by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from workbench.engine import (
+    DeadLetters,
+    Engine,
+    Gate,
+    RetryPolicy,
+    Sink,
+    Source,
+    StageSpec,
+    SystemClock,
+)
+from workbench.errors import SettingsError
+from workbench.flow import CompositeTask, Flow, PublisherTask, SubscriberTask
+from workbench.jetstream import (
+    Connection,
+    ConsumerSettings,
+    Credentials,
+    JetStreamSource,
+    StreamSettings,
+    ack_wait_seconds,
+    connect,
+    load_credentials,
+)
+from workbench.observe import ConnectionChanged, Observer
+from workbench.salesforce import CompositeSettings, CompositeSink, SalesforceClient
+from workbench.salesforce.credentials import read as read_salesforce_credentials
+
+__all__ = ["OpenFlow", "composite_settings", "connect_nats", "open_flow", "stage_spec"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OpenFlow:
+    """A flow with all it needs open; `engine.run()` is still to be called."""
+
+    flow: Flow
+    engine: Engine
+    source: JetStreamSource
+    connection: Connection
+    clients: tuple[SalesforceClient, ...]
+
+    def not_ready(self) -> list[str]:
+        """Why it does not take events into Salesforce right now, one sentence each."""
+        snapshot = self.engine.snapshot()
+        reasons = []
+        if not self.connection.is_connected:
+            reasons.append(f"NATS at {self.connection.address} is not connected")
+        if any(client.session.current is None for client in self.clients):
+            reasons.append("not logged in to Salesforce")
+        if snapshot.state != "running":
+            reasons.append(
+                f"{snapshot.state}: {snapshot.pause_reason}"
+                if snapshot.pause_reason
+                else snapshot.state
+            )
+        return [f"{self.flow.name}: {reason}" for reason in reasons]
+
+
+@asynccontextmanager
+async def open_flow(
+    flow: Flow, dead_letters: DeadLetters, *, observers: Sequence[Observer] = ()
+) -> AsyncIterator[OpenFlow]:
+    """Connect, log in, create or check stream and durable, and build the engine.
+
+    NATS and Salesforce are opened at the same time. Both must answer: a flow that cannot work is
+    told so at once, not when the first event comes.
+
+    Raises:
+        SettingsError: a credentials file is missing or wrong.
+        StreamError: NATS can't be reached or is not as the file says.
+        SalesforceError: the login failed.
+    """
+    async with AsyncExitStack() as stack:
+        clients = _clients(flow, stack)
+        engines: list[Engine] = []
+
+        def changed(state: str, detail: str) -> None:
+            notice = ConnectionChanged(flow.name, "nats", state, detail)
+            for engine in engines:
+                engine.observers.notify(notice)
+            if not engines:  # while it is being opened
+                for observer in observers:
+                    observer.notify(notice)
+
+        logins = [asyncio.create_task(client.open()) for client in clients.values()]
+        try:
+            connection, source = await _open_source(flow.source, stack, changed)
+            await asyncio.gather(*logins)
+        finally:
+            for login in logins:
+                login.cancel()
+            await asyncio.gather(*logins, return_exceptions=True)
+        port: Source = source
+        engine = Engine(
+            flow.name,
+            flow.source.name,
+            [stage_spec(flow, task, _sink(task, flow, clients)) for task in flow.sinks],
+            source=port,
+            dead_letters=dead_letters,
+            clock=SystemClock(),
+            observers=observers,
+            gate=Gate(pause_after=flow.failed.pause_after, daily_share=flow.api_budget.daily_share),
+        )
+        engines.append(engine)
+        yield OpenFlow(flow, engine, source, connection, tuple(clients.values()))
+
+
+async def connect_nats(
+    url: str, credentials_path: str | None, on_change: Callable[[str, str], None] | None = None
+) -> Connection:
+    """A connection to NATS as a source's settings describe it; the caller closes it.
+
+    Raises:
+        SettingsError: the credentials file is missing or wrong.
+        StreamError: no server took us.
+    """
+    credentials = load_credentials(credentials_path) if credentials_path else Credentials()
+    return await connect(url, credentials, on_change=on_change)
+
+
+async def _open_source(
+    task: SubscriberTask, stack: AsyncExitStack, changed: Callable[[str, str], None]
+) -> tuple[Connection, JetStreamSource]:
+    connection = await connect_nats(task.url, task.credentials_path, changed)
+    stack.push_async_callback(connection.aclose)
+    source = await JetStreamSource.open(
+        connection,
+        _stream_settings(task),
+        ConsumerSettings(
+            durable=task.durable_name,
+            filter_subject=task.subject,
+            ack_wait_seconds=ack_wait_seconds(task.ack_timeout_seconds, task.backoff_seconds),
+            max_deliver=task.max_deliver,
+            max_ack_pending=task.max_ack_pending,
+        ),
+    )
+    stack.push_async_callback(source.aclose)
+    return connection, source
+
+
+def _stream_settings(task: SubscriberTask) -> StreamSettings:
+    return StreamSettings(**dataclasses.asdict(task.stream)) if task.stream else StreamSettings()
+
+
+def _clients(flow: Flow, stack: AsyncExitStack) -> dict[str, SalesforceClient]:
+    """One client per credentials file, with room for the requests of all its tasks."""
+    in_flight: dict[str, int] = {}
+    for task in flow.sinks:
+        path = task.credentials_path
+        in_flight[path] = in_flight.get(path, 0) + task.batch.max_in_flight
+    clients = {}
+    for path, count in in_flight.items():
+        clients[path] = SalesforceClient(
+            read_salesforce_credentials(path), max_in_flight=count, api_version=flow.api_version
+        )
+        stack.push_async_callback(clients[path].aclose)
+    return clients
+
+
+def _sink(
+    task: CompositeTask | PublisherTask, flow: Flow, clients: dict[str, SalesforceClient]
+) -> Sink:
+    client = clients[task.credentials_path]
+    if isinstance(task, CompositeTask):
+        return CompositeSink(client, composite_settings(task), api_version=flow.api_version)
+    raise SettingsError(
+        f"task {task.name!r}: this version of workbench does not publish platform events"
+    )
+
+
+def composite_settings(task: CompositeTask) -> CompositeSettings:
+    """What the REST sink is told of a task."""
+    return CompositeSettings(
+        operation=task.operation,
+        sobject_type=task.sobject_type,
+        external_id_field=task.external_id_field,
+        allow_duplicate_save=task.allow_duplicate_save,
+        fields=task.fields,
+        max_records=task.batch.max_records,
+    )
+
+
+def stage_spec(flow: Flow, task: CompositeTask | PublisherTask, sink: Sink) -> StageSpec:
+    """What the engine is told of a task."""
+    source = flow.source
+    default = RetryPolicy()
+    return StageSpec(
+        name=task.name,
+        upstreams=task.depends_on,
+        render=task.render,
+        sink=sink,
+        policy=RetryPolicy(
+            max_attempts=task.retry.max_attempts,
+            initial_backoff_seconds=task.retry.initial_backoff_seconds,
+            ack_timeout_seconds=source.ack_timeout_seconds or default.ack_timeout_seconds,
+            backoff_seconds=source.backoff_seconds,
+            max_deliver=source.max_deliver,
+        ),
+        order_key=task.order_key,
+        is_atomic=isinstance(task, CompositeTask) and task.all_or_none,
+        max_records=task.batch.max_records,
+        linger_seconds=task.batch.linger_seconds,
+        max_in_flight=task.batch.max_in_flight,
+        settings=task.settings,
+        digest=flow.digest,
+    )
