@@ -151,6 +151,11 @@ class Bus:
             raise ReplayIdError(f"{replay.hex()!r} is past retention, or was never given out")
         return position
 
+    def count(self, topic: str) -> int:
+        """Retained events of the topic."""
+        log = self._logs.get(topic)
+        return len(log.events) - log.dropped if log else 0
+
     def after(self, topic: str, position: int, limit: int) -> list[BusEvent]:
         """Up to `limit` retained events of the topic after the position, oldest first."""
         log = self._logs.get(topic)

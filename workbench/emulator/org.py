@@ -5,7 +5,7 @@ REST and Pub/Sub share it. What the Pub/Sub half needs:
     org.sessions.check(token) -> User | None     who a token belongs to
     org.id                                       18 characters, the `tenantid`
     org.events["OrderStatus__e"] -> EventType    declared platform events
-    org.topics                                   the bus, and every topic's schemas
+    org.bus, org.topics                          what was published; every topic's schemas
     org.faults.draw("pubsub-status", path="Publish", object="OrderStatus__e") -> Fault | None
     org.reset_hooks                              called when the control endpoint resets
     org.state_parts                              name -> function whose value /emulator/state shows
@@ -21,6 +21,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .bus import Bus
 from .faults import Faults
 from .fields import datetime_text
 from .ids import IdMaker
@@ -86,8 +87,7 @@ class Org:
         self.faults = faults or Faults()
         self.sessions = Sessions(self.id)
         self.usage = Usage(daily_calls)
-        self.hourly_events = hourly_events
-        """Platform events that may be published in a rolling hour."""
+        self.bus = Bus(hourly_allocation=hourly_events)
         self.user = User(
             USER_ID, self.credentials.username, self.credentials.username, "Integration User"
         )
@@ -110,17 +110,10 @@ class Org:
 
     @cached_property
     def topics(self) -> Topics:
-        """The bus of platform events; made when first asked for, as Avro is slow to import."""
-        from .bus import Bus
+        """The topics of platform events; made when first asked for, as Avro is slow to import."""
         from .topics import Topics
 
-        return Topics(Bus(hourly_allocation=self.hourly_events), self.events.values())
-
-    @property
-    def events_left(self) -> int:
-        """Platform events that may still be published in this rolling hour."""
-        has_bus = "topics" in self.__dict__
-        return self.topics.bus.remaining_allocation() if has_bus else self.hourly_events
+        return Topics(self.bus, self.events.values())
 
     def now_text(self) -> str:
         """This moment, in the form in which rows keep it."""
@@ -144,8 +137,7 @@ class Org:
         self.calls = 0
         self.requests.clear()
         self.cursors.clear()
-        if "topics" in self.__dict__:
-            self.topics.bus.clear()
+        self.bus.clear()
         self._seed()
         for hook in self.reset_hooks:
             hook()

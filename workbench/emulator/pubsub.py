@@ -62,7 +62,7 @@ class PubSubServer:
         self._faults = PubSubFaults(org)
         self._publisher = Publisher(self.topics, self._faults, self.limits)
         self._subscriber = Subscriber(self.topics, self._faults, self.limits)
-        self.managed = ManagedSubscriber(self.topics, self._faults, self.limits)
+        self._managed = ManagedSubscriber(self.topics, self._faults, self.limits)
 
     @property
     def address(self) -> str:
@@ -105,7 +105,7 @@ class PubSubServer:
         streams = {
             "PublishStream": self._publisher.publish_stream,
             "Subscribe": self._subscriber.subscribe,
-            "ManagedSubscribe": self.managed.subscribe,
+            "ManagedSubscribe": self._managed.subscribe,
         }
         handlers = {}
         for method, (request, response, is_stream) in METHODS.items():

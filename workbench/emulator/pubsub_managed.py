@@ -7,83 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Any
 
-from .bus import Bus, ReplayIdError
+from .bus import ReplayIdError
 from .descriptors import ERROR_COMMIT, MESSAGES
-from .ids import IdMaker
 from .pubsub_call import Call
 from .pubsub_faults import PubSubFaults
 from .pubsub_limits import PubSubLimits
 from .pubsub_refusals import Cause, Refusal
 from .pubsub_subscribe import Feed
-from .topics import Topics
+from .topics import ManagedSubscription, Topics
 
-__all__ = ["ManagedSubscriber", "ManagedSubscription"]
+__all__ = ["ManagedSubscriber"]
 
 _CommitResponse = MESSAGES["CommitReplayResponse"]
 
-# Of the records that a ManagedEventSubscription makes.
-_ids = IdMaker("18x")
-
-
-@dataclass(slots=True)
-class ManagedSubscription:
-    """One ManagedEventSubscription record, and how far its client has come."""
-
-    id: str
-    developer_name: str
-    topic: str
-    from_earliest: bool = False
-    """`defaultReplay`: where a subscription without a commit starts."""
-    recovers_from_earliest: bool = False
-    """`errorRecoveryReplay`: where it goes on when its commit is past retention."""
-    is_stopped: bool = False
-    is_active: bool = False
-    """A client holds it."""
-    committed: bytes = b""
-
-    def start(self, bus: Bus) -> int:
-        """The position after which a client's stream begins."""
-        from_earliest = self.from_earliest
-        if self.committed:
-            try:
-                return bus.check(self.committed)
-            except ReplayIdError:
-                from_earliest = self.recovers_from_earliest
-        return bus.earliest() if from_earliest else bus.tip
-
 
 class ManagedSubscriber:
-    """The ManagedSubscribe rpc, and the subscriptions it knows."""
+    """The ManagedSubscribe rpc."""
 
     def __init__(self, topics: Topics, faults: PubSubFaults, limits: PubSubLimits) -> None:
         self._topics = topics
         self._faults = faults
         self._limits = limits
-        self._by_name: dict[str, ManagedSubscription] = {}
-
-    def define(
-        self,
-        developer_name: str,
-        topic: str,
-        *,
-        from_earliest: bool = False,
-        recovers_from_earliest: bool = False,
-    ) -> ManagedSubscription:
-        """Add a subscription, or replace the one of that name; KeyError for an unknown topic."""
-        if self._topics.get(topic) is None:
-            raise KeyError(topic)
-        subscription = ManagedSubscription(
-            _ids.next(), developer_name, topic, from_earliest, recovers_from_earliest
-        )
-        self._by_name[developer_name] = subscription
-        return subscription
-
-    def get(self, developer_name: str) -> ManagedSubscription:
-        """The subscription of that name; KeyError when there is none."""
-        return self._by_name[developer_name]
 
     async def subscribe(self, call: Call) -> None:
         first = await call.read()
@@ -159,12 +105,9 @@ class ManagedSubscriber:
         name, id_ = request.developer_name, request.subscription_id
         if bool(name) == bool(id_):
             raise Refusal.of(Cause.MANAGED_NAMELESS)
-        if name:
-            found = self._by_name.get(name)
-            if found is None:
-                raise Refusal.of(Cause.MANAGED_NAME_UNKNOWN, name)
-            return found
-        for subscription in self._by_name.values():
-            if id_ in (subscription.id, subscription.id[:15]):
-                return subscription
-        raise Refusal.of(Cause.MANAGED_ID_UNKNOWN, id_)
+        found = self._topics.subscription(name or id_)
+        if found is None and name:
+            raise Refusal.of(Cause.MANAGED_NAME_UNKNOWN, name)
+        if found is None:
+            raise Refusal.of(Cause.MANAGED_ID_UNKNOWN, id_)
+        return found

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .avro import AvroError, EventSchema, event_schema
-from .bus import Bus, BusEvent, replay_id
+from .bus import Bus, BusEvent, ReplayIdError, replay_id
+from .ids import IdMaker, long_id
 from .objects import EventType
 
-__all__ = ["Topic", "Topics"]
+__all__ = ["ManagedSubscription", "Topic", "Topics"]
 
 
 @dataclass(slots=True)
@@ -28,15 +29,53 @@ class Topic:
     can_subscribe: bool = True
 
 
+@dataclass(slots=True)
+class ManagedSubscription:
+    """One ManagedEventSubscription record, and how far its client has come.
+
+    https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_managedeventsubscription.htm
+    (2026-11-23)
+    """
+
+    id: str
+    developer_name: str
+    topic: str
+    from_earliest: bool = False
+    """`defaultReplay`: where a subscription without a commit starts."""
+    recovers_from_earliest: bool = False
+    """`errorRecoveryReplay`: where it goes on when its commit is past retention."""
+    is_stopped: bool = False
+    is_active: bool = False
+    """A client holds it."""
+    committed: bytes = b""
+
+    def start(self, bus: Bus) -> int:
+        """The position after which a client's stream begins."""
+        from_earliest = self.from_earliest
+        if self.committed:
+            try:
+                return bus.check(self.committed)
+            except ReplayIdError:
+                from_earliest = self.recovers_from_earliest
+        return bus.earliest() if from_earliest else bus.tip
+
+
 class Topics:
-    """Every topic of an org, and every schema its events ever had."""
+    """Every topic of an org, every schema its events ever had, its managed subscriptions.
+
+    Each declared event comes with a managed subscription of its name without `__e`, from the
+    earliest event on.
+    """
 
     def __init__(self, bus: Bus, definitions: Iterable[EventType] = ()) -> None:
         self.bus = bus
         self._topics: dict[str, Topic] = {}
         self._schemas: dict[str, EventSchema] = {}
+        self._subscriptions: dict[str, ManagedSubscription] = {}
+        self._subscription_ids = IdMaker("18x")
         for definition in definitions:
-            self.declare(definition.name, [(f.name, f.type) for f in definition.fields])
+            topic = self.declare(definition.name, [(f.name, f.type) for f in definition.fields])
+            self.subscribe(definition.name.removesuffix("__e"), topic.name, from_earliest=True)
 
     def declare(
         self,
@@ -76,6 +115,35 @@ class Topics:
 
     def names(self) -> list[str]:
         return list(self._topics)
+
+    def subscribe(
+        self,
+        developer_name: str,
+        topic: str,
+        *,
+        from_earliest: bool = False,
+        recovers_from_earliest: bool = False,
+    ) -> ManagedSubscription:
+        """Add a managed subscription, or replace the one of that name; KeyError for no topic."""
+        subscription = ManagedSubscription(
+            self._subscription_ids.next(),
+            developer_name,
+            self._topics[topic].name,
+            from_earliest,
+            recovers_from_earliest,
+        )
+        self._subscriptions[developer_name] = subscription
+        return subscription
+
+    def subscriptions(self) -> list[ManagedSubscription]:
+        return list(self._subscriptions.values())
+
+    def subscription(self, key: str) -> ManagedSubscription | None:
+        """The managed subscription with this developer name, or id of 15 or 18 characters."""
+        found = self._subscriptions.get(key)
+        if found is None and (wanted := long_id(key)):
+            found = next((s for s in self._subscriptions.values() if s.id == wanted), None)
+        return found
 
     def problem(self, topic: Topic, schema_id: str, payload: bytes) -> str:
         """Why this payload is no event of the topic, in a sentence; empty when it is one."""

@@ -187,7 +187,7 @@ async def managed(client: Client, **request: Any) -> Any:
 
 
 async def test_a_managed_subscription_goes_on_after_its_commit(client: Client) -> None:
-    client.server.managed.define("Orders", TOPIC, from_earliest=True)
+    client.server.topics.subscribe("Orders", TOPIC, from_earliest=True)
     response = await client.publish(*client.events(4))
     call = await managed(client, developer_name="Orders", num_requested=10)
     assert ids(await collect(call, 4)) == [f"event-{n}" for n in range(4)]
@@ -217,7 +217,7 @@ async def managed_again(client: Client, count: int) -> list[Any]:
 
 
 async def test_a_bad_commit_is_answered_and_the_stream_goes_on(client: Client) -> None:
-    made = client.server.managed.define("Orders", TOPIC)
+    made = client.server.topics.subscribe("Orders", TOPIC)
     call = await managed(client, subscription_id=made.id, num_requested=1)
     commit = M["CommitReplayRequest"](commit_request_id="bad", replay_id=b"never")
     await call.write(M["ManagedFetchRequest"](commit_replay_id_request=commit))
@@ -230,7 +230,7 @@ async def test_a_bad_commit_is_answered_and_the_stream_goes_on(client: Client) -
 
 
 async def test_a_commit_past_retention_uses_the_error_recovery(client: Client) -> None:
-    made = client.server.managed.define("Orders", TOPIC, recovers_from_earliest=True)
+    made = client.server.topics.subscribe("Orders", TOPIC, recovers_from_earliest=True)
     made.committed = (await client.publish(client.event(id="old"))).results[0].replay_id
     client.server.topics.bus.clear()
     await client.publish(client.event(id="kept"))
@@ -240,7 +240,7 @@ async def test_a_commit_past_retention_uses_the_error_recovery(client: Client) -
 
 
 async def test_one_client_at_a_time(client: Client) -> None:
-    client.server.managed.define("Orders", TOPIC, from_earliest=True)
+    client.server.topics.subscribe("Orders", TOPIC, from_earliest=True)
     await client.publish(client.event())
     first = await managed(client, developer_name="Orders", num_requested=1)
     await first.read()
@@ -252,7 +252,7 @@ async def test_one_client_at_a_time(client: Client) -> None:
 
 async def test_without_commits_the_stream_ends(start: Callable[..., Any]) -> None:
     client: Client = await start(commit_seconds=0.3, keepalive_seconds=0.1)
-    client.server.managed.define("Orders", TOPIC)
+    client.server.topics.subscribe("Orders", TOPIC)
     call = await managed(client, developer_name="Orders", num_requested=1)
 
     async def listen() -> None:
@@ -281,7 +281,7 @@ async def test_without_commits_the_stream_ends(start: Callable[..., Any]) -> Non
     ],
 )
 async def test_wrong_managed_requests(client: Client, request_: dict[str, Any], code: str) -> None:
-    client.server.managed.define("Orders", TOPIC)
-    client.server.managed.define("Stopped", TOPIC).is_stopped = True
+    client.server.topics.subscribe("Orders", TOPIC)
+    client.server.topics.subscribe("Stopped", TOPIC).is_stopped = True
     call = await managed(client, **request_)
     assert (await refusal(call.read()))[1].endswith(code)
