@@ -57,10 +57,15 @@ class ObjectType:
     writeable: bool = True
     validation_rules: list[ValidationRule] = field(default_factory=list)
     duplicate_rules: list[DuplicateRule] = field(default_factory=list)
-    checkers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    plain: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """Checkers of the fields that a caller may write and that refer to nothing: the fast path."""
     relationships: dict[str, Field] = field(default_factory=dict)
     """Lookups by relationship name: `Account` of a Contact is its `AccountId`."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """What a new row gets for fields that the caller leaves out."""
     required: tuple[str, ...] = ()
+    autonumbers: list[Field] = field(default_factory=list)
+    unique: list[Field] = field(default_factory=list)
     _by_lower: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,13 +73,18 @@ class ObjectType:
 
     def complete(self) -> None:
         """Work out what is looked up per row; to be called again after a field was added."""
-        self.checkers = {f.name: f.checker() for f in self.fields.values()}
-        self.relationships = {
-            f.relationship_name: f for f in self.fields.values() if f.relationship_name
+        fields = self.fields.values()
+        self.plain = {
+            f.name: f.checker() for f in fields if not f.read_only and not f.reference_to
         }
-        self.required = tuple(
-            f.name for f in self.fields.values() if f.required and f.default is None
-        )
+        self.defaults = {
+            f.name: f.default for f in fields
+            if f.default is not None and f.type not in ("boolean", "autonumber")
+        }
+        self.relationships = {f.relationship_name: f for f in fields if f.relationship_name}
+        self.required = tuple(f.name for f in fields if f.required)
+        self.autonumbers = [f for f in fields if f.type == "autonumber"]
+        self.unique = [f for f in fields if f.unique]
         self._by_lower = {name.lower(): name for name in (*self.fields, *self.relationships)}
 
     def find(self, name: str) -> Field | None:
