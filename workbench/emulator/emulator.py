@@ -165,7 +165,6 @@ class Emulator:
         )
         await server.start()
         stack.push_async_callback(server.aclose)
-        self.org.reset_hooks.append(server.topics.bus.clear)
         self.pubsub = server
         self.pubsub_address = server.address
         self.pubsub_tls_address = server.tls_address or ""

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 from .ids import long_id
@@ -168,7 +168,7 @@ class Field:
 
 def datetime_text(moment: datetime) -> str:
     """The form in which date-times leave Salesforce: `2026-01-01T00:00:00.000+0000`."""
-    utc = moment.astimezone(timezone.utc)
+    utc = moment.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}+0000"
 
 

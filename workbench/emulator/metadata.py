@@ -43,7 +43,7 @@ def composite_resources(call: Call) -> Answer:
 
 
 def limits(call: Call) -> Answer:
-    """GET limits: the daily calls are counted, the rest stands still."""
+    """GET limits: daily calls and hourly events are counted, the rest stands still."""
     usage = call.org.usage
     left = max(0, usage.limit - usage.used)
 
@@ -56,7 +56,10 @@ def limits(call: Call) -> Answer:
         "DailyStandardVolumePlatformEvents": fixed(10_000),
         "DataStorageMB": fixed(1_024),
         "FileStorageMB": fixed(1_024),
-        "HourlyPublishedPlatformEvents": fixed(50_000),
+        "HourlyPublishedPlatformEvents": {
+            "Max": call.org.bus.hourly_allocation,
+            "Remaining": call.org.bus.remaining_allocation(),
+        },
         "HourlyPublishedStandardVolumePlatformEvents": fixed(1_000),
         "MonthlyPlatformEvents": fixed(300_000),
         "SingleEmail": fixed(5_000),
@@ -88,7 +91,7 @@ def basic(call: Call) -> Answer:
 def describe(call: Call) -> Answer:
     """GET sobjects/X/describe."""
     kind = call.table(call.segments[1]).kind
-    children = [
+    children: list[dict[str, Any]] = [
         {
             "cascadeDelete": False,
             "childSObject": other.name,

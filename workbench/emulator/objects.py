@@ -26,7 +26,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .fields import FIELD_TYPES, Field
 from .rules import DuplicateRule, ValidationRule
@@ -40,6 +40,9 @@ _EVENT_KEYS = {"label", "fields"}
 _EVENT_FIELD_TYPES = {"text", "textarea", "number", "boolean", "date", "datetime"}
 _SETTINGS = {f.name: f for f in dataclasses.fields(Field)}
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+Rule = TypeVar("Rule", ValidationRule, DuplicateRule)
 
 
 class DeclarationError(ValueError):
@@ -204,14 +207,23 @@ class _Reader:
             found.fields[field_name] = self.read_field(f"{where}.fields.{field_name}", field_name,
                                                        settings)
         found.complete()
-        for rules, kind in ((found.validation_rules, ValidationRule),
-                            (found.duplicate_rules, DuplicateRule)):
-            key = "validation_rules" if kind is ValidationRule else "duplicate_rules"
-            for place, settings in enumerate(body.get(key) or []):
-                try:
-                    rules.append(kind.parse(settings, found.find))  # type: ignore[attr-defined]
-                except ValueError as error:
-                    raise self.fail(f"{where}.{key}[{place}]", str(error)) from error
+        found.validation_rules += self.read_rules(
+            where, body, "validation_rules", lambda rule: ValidationRule.parse(rule, found.find)
+        )
+        found.duplicate_rules += self.read_rules(
+            where, body, "duplicate_rules", lambda rule: DuplicateRule.parse(rule, found.find)
+        )
+
+    def read_rules(
+        self, where: str, body: Mapping[str, Any], key: str, parse: Callable[[Any], Rule]
+    ) -> list[Rule]:
+        rules = []
+        for place, settings in enumerate(body.get(key) or []):
+            try:
+                rules.append(parse(settings))
+            except ValueError as error:
+                raise self.fail(f"{where}.{key}[{place}]", str(error)) from error
+        return rules
 
     def free_prefix(self) -> str:
         taken = {o.key_prefix for o in self.schema.objects.values()}

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,7 @@ class Org:
         self.sessions = Sessions(self.id)
         self.usage = Usage(daily_calls)
         self.bus = Bus(hourly_allocation=hourly_events)
+        self.event_ids = IdMaker("e00")
         self.user = User(
             USER_ID, self.credentials.username, self.credentials.username, "Integration User"
         )
@@ -108,6 +109,11 @@ class Org:
         """Declared platform events by API name."""
         return self.schema.events
 
+    def find_event(self, name: str) -> EventType | None:
+        """The platform event called so, in any case of letters."""
+        lower = name.lower()
+        return next((e for e in self.events.values() if e.name.lower() == lower), None)
+
     @cached_property
     def topics(self) -> Topics:
         """The topics of platform events; made when first asked for, as Avro is slow to import."""
@@ -117,7 +123,7 @@ class Org:
 
     def now_text(self) -> str:
         """This moment, in the form in which rows keep it."""
-        return datetime_text(datetime.now(timezone.utc))
+        return datetime_text(datetime.now(UTC))
 
     def new_cursor(self, result: Any, most: int) -> str:
         """Keep a query's result; its locator. The oldest of more than `most` is forgotten."""

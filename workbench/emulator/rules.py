@@ -53,9 +53,9 @@ class _Condition:
             case "changed":
                 return before is not None and before.get(self.field) != value
             case "equal":
-                return _fold(value) == _fold(self.value)
+                return bool(_fold(value) == _fold(self.value))
             case "not_equal":
-                return _fold(value) != _fold(self.value)
+                return bool(_fold(value) != _fold(self.value))
             case "matches":
                 return value is not None and bool(re.fullmatch(self.value, str(value)))
             case "not_matches":
@@ -63,9 +63,9 @@ class _Condition:
             case "longer":
                 return isinstance(value, str) and len(value) > self.value
             case "less":
-                return _comparable(value, self.value) and value < self.value  # type: ignore[operator]
+                return _comparable(value, self.value) and bool(value < self.value)
             case _:
-                return _comparable(value, self.value) and value > self.value  # type: ignore[operator]
+                return _comparable(value, self.value) and bool(value > self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class ValidationRule:
         """The rule that a declaration describes; ValueError says what is wrong with it."""
         given = _mapping(settings, {"name", "when", "message", "field"})
         when = given.get("when")
-        conditions = tuple(_condition(c, find) for c in (when if isinstance(when, list) else [when]))
+        clauses = when if isinstance(when, list) else [when]
+        conditions = tuple(_condition(clause, find) for clause in clauses)
         shown = given.get("field")
         return cls(
             str(given.get("name") or "rule"),

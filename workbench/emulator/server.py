@@ -35,7 +35,7 @@ MOST_URI_BYTES = 16_384
 GZIP_FROM_BYTES = 1_024
 """Smaller answers gain nothing from gzip."""
 _JSON = {"Content-Type": "application/json;charset=UTF-8"}
-_DONE_HEADER = {"Server": "sfdcedge", "Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"}
+_EVERY_ANSWER = {"Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"}
 
 _LIMIT_TEXTS = {
     "daily": "TotalRequests Limit exceeded.",
@@ -164,7 +164,7 @@ class _Exchange:
 
     def respond(self, answer: Answer) -> web.Response:
         """The HTTP form of an answer, packed if the client can unpack it."""
-        headers = {**_DONE_HEADER, **answer.headers}
+        headers = {**_EVERY_ANSWER, **answer.headers}
         if self.is_metered:
             headers["Sforce-Limit-Info"] = self.org.usage.header()
         if answer.body is None:
@@ -312,9 +312,8 @@ class _Exchange:
         if (fault := self._draw("status")) is not None:
             raise _status_refusal(fault)
         if (fault := self._draw("limit")) is not None:
-            raise ApiError(
-                403, "REQUEST_LIMIT_EXCEEDED", _LIMIT_TEXTS[fault.value], headers=_retry_after(fault)
-            )
+            text = _LIMIT_TEXTS[fault.value]
+            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", text, headers=_retry_after(fault))
 
     def _draw(self, kind: str) -> Fault | None:
         faults = self.org.faults

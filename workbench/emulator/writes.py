@@ -97,7 +97,8 @@ class Writer:
         row = self.existing(table, identifier)
         if self._has_faults:
             self._meet_faults(table, identifier)
-        self._store.delete(table, identifier, row | {"IsDeleted": True, "SystemModstamp": self._now})
+        deleted = row | {"IsDeleted": True, "SystemModstamp": self._now}
+        self._store.delete(table, identifier, deleted)
 
     def existing(self, table: Table, identifier: str) -> Row:
         """The row with this id.
@@ -359,5 +360,7 @@ def wanted_id(kind: ObjectType, value: Any) -> str:
     """
     identifier = long_id(value)
     if identifier is None or not identifier.startswith(kind.key_prefix):
-        raise RowError("MALFORMED_ID", f"{kind.label} ID: id value of incorrect type: {value}", ["Id"])
+        raise RowError(
+            "MALFORMED_ID", f"{kind.label} ID: id value of incorrect type: {value}", ["Id"]
+        )
     return identifier
