@@ -10,10 +10,11 @@
                                         "duplicate_rules": [...]}: add rules (forms: rules.py)
     GET    /emulator/rules             the rules of every object that has some
     DELETE /emulator/rules[/OBJECT]    remove them
-    POST   /emulator/limits            {"daily_calls": N, "used": N}: either or both
+    POST   /emulator/limits            {"daily_calls": N, "used": N, "hourly_events": N}: any
     GET    /emulator/requests          the last requests, newest first (?limit=N)
     DELETE /emulator/requests          forget them
     GET    /emulator/records/OBJECT    every row, oldest first (?limit=N&offset=N)
+    ...    /emulator/events, /emulator/subscriptions: see events.py
 
 It needs no token: the emulator listens on loopback only. It is never counted, logged or hit by
 faults.
@@ -33,7 +34,7 @@ from .readings import read_row
 from .refusals import ApiError
 from .rules import DuplicateRule, ValidationRule
 
-__all__ = ["control"]
+__all__ = ["body_object", "control", "number", "refuse"]
 
 MOST_ROWS = 10_000
 """Rows of one page of /emulator/records."""
@@ -56,9 +57,9 @@ def control(org: Org, method: str, path: str, query: Mapping[str, str], body: by
         case "DELETE", ["faults"]:
             org.faults.clear()
             return Answer(200, {"faults": []})
-        case "DELETE", ["faults", number] if number.isdigit():
-            if not org.faults.remove(int(number)):
-                raise _refuse(404, f"there is no fault {number}")
+        case "DELETE", ["faults", fault_id] if fault_id.isdigit():
+            if not org.faults.remove(int(fault_id)):
+                raise refuse(404, f"there is no fault {fault_id}")
             return Answer(200, {"faults": org.faults.as_json()})
         case "POST", ["reset"]:
             org.reset()
@@ -66,20 +67,26 @@ def control(org: Org, method: str, path: str, query: Mapping[str, str], body: by
         case "GET", ["rules"]:
             return Answer(200, _rules(org))
         case "POST", ["rules"]:
-            return _add_rules(org, _object(body))
+            return _add_rules(org, body_object(body))
         case "DELETE", ["rules", *names]:
             return _remove_rules(org, names)
         case "POST", ["limits"]:
-            return _set_limits(org, _object(body))
+            return _set_limits(org, body_object(body))
         case "GET", ["requests"]:
-            limit = _number(query, "limit", len(org.requests))
+            limit = number(query, "limit", len(org.requests))
             return Answer(200, {"requests": list(reversed(org.requests))[:limit]})
         case "DELETE", ["requests"]:
             org.requests.clear()
             return Answer(200, {"requests": []})
         case "GET", ["records", name]:
             return _records(org, name, query)
-    raise _refuse(404, f"{method} {path} is not part of the control endpoint")
+        case _, ["events" | "subscriptions", *_]:
+            from .events import events_control
+
+            answer = events_control(org, method, parts, query, body)
+            if answer is not None:
+                return answer
+    raise refuse(404, f"{method} {path} is not part of the control endpoint")
 
 
 def state(org: Org) -> dict[str, Any]:
@@ -95,26 +102,29 @@ def state(org: Org) -> dict[str, Any]:
     }
 
 
-def _refuse(status: int, problem: str) -> ApiError:
+def refuse(status: int, problem: str) -> ApiError:
+    """What the control endpoint answers with; `problem` is one sentence."""
     return ApiError(status, body={"error": problem})
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def body_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; ApiError for anything else."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _refuse(400, f"the body is not JSON: {error}") from None
+        raise refuse(400, f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise _refuse(400, "the body must be a JSON object")
+        raise refuse(400, "the body must be a JSON object")
     return value
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number of the query; ApiError for other texts."""
     text = query.get(name)
     if text is None:
         return default
     if not text.isascii() or not text.isdigit():
-        raise _refuse(400, f"{name} must be a whole number, not {text}")
+        raise refuse(400, f"{name} must be a whole number, not {text}")
     return int(text)
 
 
@@ -130,7 +140,7 @@ def _add_faults(org: Org, body: bytes) -> Answer:
     elif isinstance(given, (dict, str)):
         given = [given]
     if not isinstance(given, list) or not given:
-        raise _refuse(400, 'write for example {"fault": "lock:0.05"}')
+        raise refuse(400, 'write for example {"fault": "lock:0.05"}')
     added: list[int] = []
     try:
         for fault in given:
@@ -138,7 +148,7 @@ def _add_faults(org: Org, body: bytes) -> Answer:
     except (FaultError, AttributeError, TypeError) as error:
         for identifier in added:
             org.faults.remove(identifier)
-        raise _refuse(400, str(error)) from None
+        raise refuse(400, str(error)) from None
     return Answer(201, {"added": added, "faults": org.faults.as_json()})
 
 
@@ -156,15 +166,15 @@ def _rules(org: Org) -> dict[str, Any]:
 def _add_rules(org: Org, given: dict[str, Any]) -> Answer:
     unknown = set(given) - {"object", "validation_rules", "duplicate_rules"}
     if unknown:
-        raise _refuse(400, f"unknown key {min(unknown)}")
+        raise refuse(400, f"unknown key {min(unknown)}")
     kind = org.schema.find(str(given.get("object")))
     if kind is None:
-        raise _refuse(404, f"there is no object {given.get('object')}")
+        raise refuse(404, f"there is no object {given.get('object')}")
     try:
         validation = [ValidationRule.parse(r, kind.find) for r in given.get("validation_rules", [])]
         duplicate = [DuplicateRule.parse(r, kind.find) for r in given.get("duplicate_rules", [])]
     except (TypeError, ValueError) as error:
-        raise _refuse(400, str(error)) from None
+        raise refuse(400, str(error)) from None
     kind.validation_rules += validation
     kind.duplicate_rules += duplicate
     org.store.tables[kind.name].follow_rules()
@@ -182,20 +192,28 @@ def _remove_rules(org: Org, names: list[str]) -> Answer:
 
 def _set_limits(org: Org, given: dict[str, Any]) -> Answer:
     for key, value in given.items():
-        if key not in ("daily_calls", "used") or type(value) is not int or value < 0:
-            raise _refuse(400, "daily_calls and used are whole numbers; nothing else is known")
+        known = key in ("daily_calls", "used", "hourly_events")
+        if not known or type(value) is not int or value < 0:
+            raise refuse(
+                400,
+                "daily_calls, used and hourly_events are whole numbers; nothing else is known",
+            )
     org.usage.limit = given.get("daily_calls", org.usage.limit)
     org.usage.used = given.get("used", org.usage.used)
-    return Answer(200, {"used": org.usage.used, "limit": org.usage.limit})
+    org.bus.hourly_allocation = given.get("hourly_events", org.bus.hourly_allocation)
+    events = org.bus.hourly_allocation
+    return Answer(
+        200, {"used": org.usage.used, "limit": org.usage.limit, "hourly_events": events}
+    )
 
 
 def _records(org: Org, name: str, query: Mapping[str, str]) -> Answer:
     kind = org.schema.find(name)
     if kind is None:
-        raise _refuse(404, f"there is no object {name}")
+        raise refuse(404, f"there is no object {name}")
     table = org.store.tables[kind.name]
-    offset = _number(query, "offset", 0)
-    limit = min(_number(query, "limit", MOST_ROWS), MOST_ROWS)
+    offset = number(query, "offset", 0)
+    limit = min(number(query, "limit", MOST_ROWS), MOST_ROWS)
     ids = list(table.rows)[offset:offset + limit]
     rows = [read_row("/services/data/v68.0", table, table.rows[i]) for i in ids]
     return Answer(200, {"total": len(table.rows), "offset": offset, "records": rows})

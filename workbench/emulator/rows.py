@@ -19,6 +19,11 @@ UPSERT_ANSWERS_BODY_SINCE = 46
 
 def create(call: Call) -> Answer:
     """POST sobjects/X."""
+    event = call.org.find_event(call.segments[1])
+    if event is not None:
+        from .events import create as publish
+
+        return publish(call, event)
     table = call.table(call.segments[1])
     values = call.object_body()
     if "Id" in values or "id" in values:

@@ -178,19 +178,18 @@ class Topics:
         self.bus.publish(topic.name, [(id_, topic.schema.id, payload, ())])
         return id_
 
-    def as_json(self, name: str, *, after: int | None = None, limit: int = 1000) -> dict[str, Any]:
+    def as_json(self, name: str, *, after: int = 0, limit: int = 1000) -> dict[str, Any]:
         """What the bus holds on a topic, decoded: `{"topic", "events", "next"}`, oldest first.
 
         `next` is the `after` of the next page. KeyError for an unknown topic.
         """
         topic = self._topics[name]
-        position = self.bus.earliest() if after is None else after
-        events = self.bus.after(topic.name, position, limit)
+        events = self.bus.after(topic.name, max(after, self.bus.earliest()), limit)
         return {
             "topic": name,
             "schema_id": topic.schema.id,
             "events": [self._event_as_json(event) for event in events],
-            "next": events[-1].position if events else position,
+            "next": events[-1].position if events else after,
         }
 
     def _event_as_json(self, event: BusEvent) -> dict[str, Any]:
