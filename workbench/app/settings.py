@@ -11,7 +11,14 @@ from pathlib import Path
 
 from workbench.errors import SettingsError
 
-__all__ = ["Settings", "parse_override", "read_env_file", "read_flow_file"]
+__all__ = [
+    "Settings",
+    "failed_folder",
+    "parse_override",
+    "parse_seconds",
+    "read_env_file",
+    "read_flow_file",
+]
 
 # Well above what the loader takes, so that it is the loader that refuses.
 _MOST_FLOW_BYTES = 4 * 1024 * 1024
@@ -88,6 +95,32 @@ def parse_override(text: str) -> tuple[str, str]:
             "upsert_contacts.batch.max_in_flight=25"
         )
     return path.strip(), value
+
+
+def failed_folder(settings: Settings) -> Path:
+    """Where failed batches are kept unless an option says otherwise.
+
+    Beside the sandbox's own files for a sandbox, which ends with them; else below
+    `$XDG_STATE_HOME` (https://specifications.freedesktop.org/basedir-spec/latest/, 2026-11-23).
+    """
+    if settings.is_sandbox:
+        return Path(settings.sandbox["SF_CREDENTIALS"]).parent / "failed"
+    state = settings.env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "workbench" / "failed"
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """Seconds of a duration such as `30s` or `1m 30s`.
+
+    Raises:
+        SettingsError: it is none; the sentence names the option.
+    """
+    from workbench.flow.duration import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: {error}") from error
 
 
 def _read(path: Path, what: str, hint: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from workbench.errors import (
+    AuthenticationError,
+    AuthorizationError,
     FlowError,
     SalesforceError,
     SettingsError,
@@ -10,7 +14,20 @@ from workbench.errors import (
     WorkbenchError,
 )
 
-__all__ = ["CONNECTION", "INTERRUPTED", "OK", "PROBLEMS", "REFUSED", "USAGE", "exit_code"]
+if TYPE_CHECKING:
+    from workbench.app.fleet import Member
+    from workbench.app.headless import Result
+
+__all__ = [
+    "CONNECTION",
+    "INTERRUPTED",
+    "OK",
+    "PROBLEMS",
+    "REFUSED",
+    "USAGE",
+    "exit_code",
+    "of_run",
+]
 
 OK = 0
 """Done, and everything is accounted for."""
@@ -35,3 +52,19 @@ def exit_code(error: WorkbenchError) -> int:
     if isinstance(error, SalesforceError | StreamError):
         return CONNECTION
     return PROBLEMS
+
+
+def of_run(result: Result) -> int:
+    """The code for a headless run: the gravest of its flows', or that of an insistent end."""
+    if result.was_hurried:
+        return INTERRUPTED
+    return max((_of_member(member) for member in result.members), default=OK)
+
+
+def _of_member(member: Member) -> int:
+    error = member.error
+    if error is None:
+        return OK
+    if member.was_running and isinstance(error, AuthenticationError | AuthorizationError):
+        return REFUSED
+    return exit_code(error)

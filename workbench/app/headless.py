@@ -1,0 +1,139 @@
+"""Running flows without a screen: log, probes, signals, and what the process ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.app.fleet import Fleet, Member
+from workbench.app.http import StatusServer
+from workbench.app.settings import Settings
+from workbench.failed import FileStore
+from workbench.flow import Flow
+from workbench.observe import FlowStarted, Notice, Observer, Snapshot
+from workbench.observe.log import LogHandler, LogObserver
+
+__all__ = ["HeadlessOptions", "Result", "run_headless"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlessOptions:
+    """How to run.
+
+    Attributes:
+        failed_dir: where failed batches are kept, a file for each flow.
+        http: host and port of the probes and metrics, None for none.
+        drain_timeout_seconds: how long a flow may take to finish once told to stop.
+    """
+
+    failed_dir: Path
+    http: tuple[str, int] | None = None
+    drain_timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How every flow ended, and whether somebody insisted on ending at once."""
+
+    members: Sequence[Member]
+    was_hurried: bool
+
+
+async def run_headless(
+    paths: Sequence[Path],
+    settings: Settings,
+    options: HeadlessOptions,
+    log: LogObserver,
+    *,
+    observers: Sequence[Observer] = (),
+) -> Result:
+    """Run flow files until a signal, or until none of them can go on.
+
+    SIGTERM and SIGINT drain; a second one hurries. SIGUSR1 lets paused flows go on.
+
+    Raises:
+        SettingsError: the address for the probes can't be listened on.
+    """
+    fleet = Fleet(
+        settings,
+        lambda flow: FileStore(_failed_file(options.failed_dir, flow)),
+        [log, _Collector(), *observers],
+        options.drain_timeout_seconds,
+    )
+    logging.getLogger().addHandler(LogHandler(log))
+    async with AsyncExitStack() as stack:
+        if options.http is not None:
+            await _serve(fleet, options.http, stack)
+        signals = _Signals(fleet, log)
+        signals.install()
+        members = await fleet.run(paths)
+    return Result(members, signals.count > 1)
+
+
+def _failed_file(folder: Path, flow: Flow) -> Path:
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in flow.name)
+    return folder / f"{safe}.jsonl"
+
+
+async def _serve(fleet: Fleet, address: tuple[str, int], stack: AsyncExitStack) -> None:
+    from workbench.observe.metrics import Metrics
+
+    def snapshots() -> Iterator[tuple[Snapshot, int]]:
+        for member in fleet.members:
+            if member.open is not None:
+                yield member.open.engine.snapshot(), member.open.source.pending
+
+    metrics = Metrics(snapshots)
+    fleet.observers = [*fleet.observers, metrics]
+    server = StatusServer(fleet.not_ready, metrics.text)
+    await server.start(*address)
+    stack.push_async_callback(server.aclose)
+
+
+class _Signals:
+    """What the process does when it is told something from outside."""
+
+    def __init__(self, fleet: Fleet, log: LogObserver) -> None:
+        self.count = 0
+        self._fleet = fleet
+        self._log = log
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, number)
+        loop.add_signal_handler(signal.SIGUSR1, self._resume)
+
+    def _end(self, number: signal.Signals) -> None:
+        self.count += 1
+        fields = {"signal": number.name}
+        if self.count == 1:
+            self._log.line("info", "draining", fields)
+            self._fleet.stop()
+        else:
+            self._log.line("warning", "hurried", fields)
+            self._fleet.hurry()
+
+    def _resume(self) -> None:
+        self._log.line("info", "resuming", {"signal": "SIGUSR1"})
+        self._fleet.resume()
+
+
+class _Collector:
+    """Keeps the garbage collector out of the way of the events.
+
+    Once a flow has started, what is loaded stays loaded and need not be looked at again; and what
+    lives as long as a request must not make it look ever more often.
+    """
+
+    def notify(self, notice: Notice) -> None:
+        if isinstance(notice, FlowStarted):
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
