@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from workbench.flow.payload import compile_value
+from workbench.flow.payload import Compiled
 from workbench.model import Event
 
 FIELDS = {
@@ -60,7 +60,7 @@ def stock() -> Callable[[], Any]:
 def ours(template: str) -> Callable[[], Any]:
     """This payload through the flow language."""
     payload = {name: template % key for name, key in FIELDS.items()}
-    render = compile_value(payload, "record").bind("bench", "payload", {})
+    render = Compiled(payload, "record").bind("bench", "payload", {})
     return lambda: render(EVENT, DATA, None)
 
 

@@ -137,9 +137,7 @@ class _Binder:
     def _report(self, code: str, message: str, path: Path, task: str = "") -> None:
         node = self.document.node(path)
         about = f"task '{task}': {message}" if task else message
-        self.problems.append(
-            self.document.problem(code, about, node.span if node else None, path)
-        )
+        self.problems.append(self.document.problem(code, about, node.span if node else None, path))
 
 
 def _section(section: Section, name: str) -> Section:

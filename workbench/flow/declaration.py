@@ -32,7 +32,11 @@ __all__ = [
     "Requirement",
     "Section",
     "Text",
+    "is_template_mapping",
     "nearest",
+    "quoted",
+    "report_duplicates",
+    "template_source",
 ]
 
 MISSING: Any = object()
@@ -528,7 +532,14 @@ def template_source(node: Node, source: Document) -> str:
     line = source.text.splitlines()[node.span.line - 1][node.span.column - 1 :]
     if node.span.end_line == node.span.line:
         line = line[: node.span.end_column - node.span.column]
-    return json.dumps(line, ensure_ascii=False) if '"' not in line else f"'{line}'"
+    return quoted(line)
+
+
+def quoted(text: str) -> str:
+    """A text with a template as a YAML scalar."""
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False)
 
 
 def nearest(word: str, known: list[str]) -> str | None:

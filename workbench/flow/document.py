@@ -165,7 +165,7 @@ class Document:
     def locate(self, path: str | Path) -> tuple[int, int, int, int] | None:
         """Line, column, end line and end column of the value at `path`, None if there is none."""
         node = self.node(path)
-        return None if node is None else tuple(node.span)
+        return None if node is None else (*node.span,)
 
     def node(self, path: str | Path) -> Node | None:
         """The node at `path`, None if there is none."""
@@ -198,9 +198,7 @@ class Document:
         """A problem of this file; `more` may set `severity` (default error) and `fix`."""
         line, column = (span.line, span.column) if span else (0, 0)
         severity = more.pop("severity", "error")
-        return Problem(
-            self.file, line, column, format_path(path), severity, code, message, **more
-        )
+        return Problem(self.file, line, column, format_path(path), severity, code, message, **more)
 
     def replaced(self, path: str | Path, text: str) -> str:
         """The whole text with the value at `path` written as `text`; the rest keeps every byte.
@@ -222,27 +220,14 @@ class Document:
     def _fail(self, code: str, message: str, span: Span | None = None, **more: Any) -> None:
         self.problems.append(self.problem(code, message, span or Span(1, 1, 1, 1), **more))
 
-    def _decode(self, text: str | bytes) -> str:
-        if len(text) > MAX_TEXT_BYTES:
+    def _decode(self, given: str | bytes) -> str:
+        if len(given) > MAX_TEXT_BYTES:
             self._fail(
                 "yaml.too_large",
-                f"the file is {len(text):,} bytes; a flow file has at most {MAX_TEXT_BYTES:,}",
+                f"the file is {len(given):,} bytes; a flow file has at most {MAX_TEXT_BYTES:,}",
             )
             return ""
-        if isinstance(text, bytes):
-            if text.startswith((b"\xff\xfe", b"\xfe\xff")):
-                self._fail("yaml.encoding", "the file is UTF-16; save it as UTF-8")
-                return ""
-            try:
-                text = text.decode("utf-8")
-            except UnicodeDecodeError as error:
-                line = text.count(b"\n", 0, error.start) + 1
-                self._fail(
-                    "yaml.encoding",
-                    "the file is not UTF-8 text; save it as UTF-8",
-                    Span(line, 1, line, 1),
-                )
-                return ""
+        text = given if isinstance(given, str) else self._from_utf8(given)
         text = text.removeprefix("\ufeff")
         bad = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", text)
         if bad:
@@ -255,6 +240,21 @@ class Document:
             )
             return ""
         return text
+
+    def _from_utf8(self, given: bytes) -> str:
+        if given.startswith((b"\xff\xfe", b"\xfe\xff")):
+            self._fail("yaml.encoding", "the file is UTF-16; save it as UTF-8")
+            return ""
+        try:
+            return given.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = given.count(b"\n", 0, error.start) + 1
+            self._fail(
+                "yaml.encoding",
+                "the file is not UTF-8 text; save it as UTF-8",
+                Span(line, 1, line, 1),
+            )
+            return ""
 
     def _compose(self) -> None:
         import yaml
@@ -344,9 +344,7 @@ class _Composer:
 
         span = _span(event)
         if len(stack) >= MAX_DEPTH:
-            raise _Refused(
-                "yaml.depth", f"the file is nested deeper than {MAX_DEPTH} levels", span
-            )
+            raise _Refused("yaml.depth", f"the file is nested deeper than {MAX_DEPTH} levels", span)
         self._check_tag(event)
         if event.anchor:
             self.open_anchors.add(event.anchor)

@@ -21,10 +21,15 @@ __all__ = [
     "Lookup",
     "MissingValueError",
     "PathError",
+    "Roots",
+    "TemplateProblem",
+    "check_lookup",
     "event_timestamp",
     "format_lookup",
+    "look_up",
     "meta",
     "parse_lookup",
+    "source",
     "split_template",
     "text_of",
 ]
@@ -67,6 +72,15 @@ class PathError(ValueError):
 
 class MissingValueError(LookupError):
     """A path leads nowhere in this event; the message says at which step."""
+
+
+class TemplateProblem(ValueError):
+    """A template that can't be compiled; `code` as in `Problem`."""
+
+    def __init__(self, code: str, message: str, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ when a template needs it: Jinja takes longer to import than a flow file takes to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import TemplateError
@@ -16,8 +17,7 @@ from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 
 from workbench.flow import expression
-from workbench.flow.expression import Lookup, MissingValueError, Roots
-from workbench.flow.payload import TemplateProblem
+from workbench.flow.expression import Lookup, MissingValueError, Roots, TemplateProblem
 from workbench.flow.sandbox import BOUNDED, EACH, METHOD, OUTPUT, TEXT, Sandbox, clean
 
 __all__ = ["Analysis", "Program", "analyse", "compile_together", "run_one", "undefined"]
@@ -26,6 +26,7 @@ MAX_TEMPLATE = 20_000
 _ROOTS = ("event", "env", "record")
 _RESULT = "_wb_result"
 _ENVIRONMENT = Sandbox()
+_RANGE = _ENVIRONMENT.globals["range"]
 _ALLOWED = (
     nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Tuple, nodes.List,
     nodes.Dict, nodes.Pair, nodes.Keyword, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call,
@@ -78,7 +79,7 @@ class Analysis:
             inputs = {lookup: f"wb_{index}" for index, lookup in enumerate(self.lookups)}
             compile_together([self], inputs)
         except TemplateSyntaxError as error:
-            raise _syntax_problem(error) from error
+            raise _syntax_problem(error, self.text) from error
 
 
 class Program:
@@ -96,32 +97,26 @@ class Program:
             Exception: whatever a template can run into; `run_one` tells it apart.
         """
         _ENVIRONMENT.start()
+        inputs["range"] = _RANGE
         context = _Context(inputs)
-        for _ in self._root(context):
-            pass
-        return [
-            value if value is None or type(value) is str else clean(value)
-            for value in context.vars[_RESULT]
-        ]
+        next(self._root(context), None)
+        return [value if type(value) is str else clean(value) for value in context.vars[_RESULT]]
 
 
 class _Context(Context):
-    """Jinja's context without what it copies for each rendering."""
+    """Jinja's context without what it copies for each rendering: all but `vars` is shared."""
+
+    environment = _ENVIRONMENT
+    eval_ctx = EvalContext(_ENVIRONMENT)
+    exported_vars: ClassVar[set[str]] = set()  # type: ignore[misc]
+    name = None
+    blocks: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
     def __init__(self, inputs: dict[str, Any]) -> None:
-        inputs["range"] = _ENVIRONMENT.globals["range"]
         self.parent = inputs
         self.vars = {}
-        self.environment = _ENVIRONMENT
-        self.eval_ctx = _EVAL
-        self.exported_vars = set()
-        self.name = None
-        self.blocks = {}
         # Instance attribute over the method: names are known to be there, a dict answers fastest.
         self.resolve_or_missing = inputs.__getitem__  # type: ignore[method-assign,assignment]
-
-
-_EVAL = EvalContext(_ENVIRONMENT)
 
 
 def analyse(text: str, scope: str) -> Analysis:
@@ -151,7 +146,7 @@ def compile_together(analyses: list[Analysis], inputs: Mapping[Lookup, str]) -> 
             for output in [o for part in parts for o in _outputs(part)]:
                 output.nodes = [_as_text(node, OUTPUT) for node in output.nodes]
             body.append(nodes.AssignBlock(nodes.Name(name, "store"), None, parts))
-            results.append(nodes.Name(name, "load"))
+            results.append(nodes.Filter(nodes.Name(name, "load"), BOUNDED, [], [], None, None))
     body.append(nodes.Assign(nodes.Name(_RESULT, "store"), nodes.Tuple(results, "load")))
     template = nodes.Template(body, lineno=1)
     template.set_lineno(1)
@@ -204,7 +199,9 @@ class _Rewriter:
     def visit(self, node: Any, guarded: bool) -> Any:
         if not isinstance(node, _ALLOWED):
             word = type(node).__name__.lower()
-            raise TemplateProblem("template.not_supported", f"'{word}' can't be used in a flow file")
+            raise TemplateProblem(
+                "template.not_supported", f"'{word}' can't be used in a flow file"
+            )
         lookup = _lookup(node)
         if lookup is not None and lookup[0] in _ROOTS:
             return self._replaced(lookup, guarded)
@@ -280,21 +277,22 @@ def _parse(text: str) -> list[nodes.Node]:
     try:
         return _ENVIRONMENT.parse(text).body
     except TemplateSyntaxError as error:
-        raise _syntax_problem(error) from error
+        raise _syntax_problem(error, text) from error
     except RecursionError as error:
         raise TemplateProblem("template.syntax", "the template is nested too deeply") from error
 
 
-def _syntax_problem(error: TemplateSyntaxError) -> TemplateProblem:
+def _syntax_problem(error: TemplateSyntaxError, text: str) -> TemplateProblem:
     from workbench.flow.declaration import nearest
 
     message = error.message or "it can't be read"
-    fix = None
     for kind, known in (("filter", _ENVIRONMENT.filters), ("test", _ENVIRONMENT.tests)):
         if message.startswith(f"No {kind} named "):
-            fix = nearest(message.split("'")[1], [n for n in known if not n.startswith("wb_")])
-            return TemplateProblem("template.unknown_filter", message.rstrip("."), fix)
-    return TemplateProblem("template.syntax", f"the template can't be read: {message}", fix)
+            name = message.split("'")[1]
+            near = nearest(name, [n for n in known if not n.startswith("wb_")])
+            fix = re.sub(rf"\b{re.escape(name)}\b", near, text) if near else None
+            return TemplateProblem("template.unknown_filter", f"there is no {kind} '{name}'", fix)
+    return TemplateProblem("template.syntax", f"the template can't be read: {message}")
 
 
 def _lookup(node: Any) -> Lookup | None:
@@ -318,7 +316,8 @@ def _expression(parts: list[Any]) -> nodes.Expr:
     """The one expression of a template without blocks: the value itself, or texts joined."""
     items = [node for part in parts for node in part.nodes]
     if len(items) == 1 and not isinstance(items[0], nodes.TemplateData):
-        return items[0]  # type: ignore[no-any-return]
+        only: nodes.Expr = items[0]
+        return only
     joined = nodes.Concat([_as_text(item) for item in items])
     return nodes.Filter(joined, BOUNDED, [], [], None, None)
 

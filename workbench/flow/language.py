@@ -6,6 +6,7 @@ The loader, the JSON Schema, the reference page and the editor's completion read
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +140,11 @@ class Payload(Kind):
             ]
         assert isinstance(node, Scalar)
         if isinstance(node.value, float) and not math.isfinite(node.value):
-            return reader.report(
-                "template.value", f"JSON has no form for {node.text}", node, path
-            )
+            return reader.report("template.value", f"JSON has no form for {node.text}", node, path)
         if isinstance(node.value, str) and ("{{" in node.value or "{%" in node.value):
-            scope = "record" if self.many else "event"
-            reader.templates.append(TemplateUse(node.value, node.span, path, scope))
+            reader.templates.append(
+                TemplateUse(node.value, node.span, path, "record" if self.many else "event")
+            )
         return node.value
 
     def schema(self) -> dict[str, Any]:
@@ -167,10 +167,30 @@ class Payload(Kind):
         return {"anyOf": forms}
 
 
+@dataclass(frozen=True, slots=True)
+class ApiVersion(Kind):
+    """A version of Salesforce's API, as `65.0`, with or without quotes."""
+
+    def describe(self) -> str:
+        return "version, as `65.0`"
+
+    def read(self, node: Node, path: Path, reader: Reader) -> Any:
+        text = node.text if isinstance(node, Scalar) else ""
+        if not re.search(_API_VERSION, text) or isinstance(node.plain(), bool):
+            return reader.report(
+                "schema.value", "'api_version' must be a version, as 65.0", node, path
+            )
+        return text.removeprefix("v").removesuffix(".0") + ".0"
+
+    def schema(self) -> dict[str, Any]:
+        number = {"type": "number", "minimum": 31, "maximum": 99, "multipleOf": 1}
+        return {"anyOf": [{"type": "string", "pattern": _API_VERSION}, number]}
+
+
+_API_VERSION = r"^v?(3[1-9]|[4-9][0-9])(\.0)?$"
+
 _NAME = Text(r"^[^\x00-\x1f]{1,200}$", "must be at most 200 characters in one line")
-_TOKEN = Text(
-    r"^[^\s.*>/\\]+$", "can't hold spaces, dots, '*', '>' or slashes", scope="env"
-)
+_TOKEN = Text(r"^[^\s.*>/\\]+$", "can't hold spaces, dots, '*', '>' or slashes", scope="env")
 _SUBJECT = Text(
     r"^([^\s.>]+\.)*([^\s.>]+|>)$",
     "must be a NATS subject: words joined by dots, '*' for one, a last '>' for the rest",
@@ -260,9 +280,7 @@ STREAM = Section(
         Field("max_age", DurationOf(), "How long an event is kept.", example="1h"),
         Field("max_bytes", Integer(1, also=-1), "Size limit; -1 for none.", example="2147483648"),
         Field("max_messages", Integer(1, also=-1), "Limit in events; -1 for none."),
-        Field(
-            "max_messages_per_subject", Integer(1, also=-1), "Limit per subject; -1 for none."
-        ),
+        Field("max_messages_per_subject", Integer(1, also=-1), "Limit per subject; -1 for none."),
         Field(
             "max_message_size",
             Integer(1, 2**31 - 1, also=-1),
@@ -368,9 +386,7 @@ SUBSCRIBER_SECTION = Section(
         ),
         Field("delay", DurationOf(False), "A pause after each fetch.", example="1s"),
         Field("throttle", DurationOf(False), "The least time between two events.", example="10ms"),
-        Field(
-            "max_waiting", Integer(1), "Open pull requests of the consumer.", is_ignored=True
-        ),
+        Field("max_waiting", Integer(1), "Open pull requests of the consumer.", is_ignored=True),
         _DEPENDS_ON,
         _RETRY,
     ),
@@ -678,14 +694,12 @@ FLOW = Section(
         Field("api_budget", API_BUDGET, API_BUDGET.description, is_ours=True),
         Field(
             "api_version",
-            Text(r"^v?[0-9]{2}\.0$", "must be a version as 65.0", scope="env"),
+            ApiVersion(),
             "Version of Salesforce's API; chosen by workbench where left out.",
             example='"65.0"',
             is_ours=True,
         ),
-        Field(
-            "require_leader_election", Flag(), "One instance at a time.", is_ignored=True
-        ),
+        Field("require_leader_election", Flag(), "One instance at a time.", is_ignored=True),
         Field("parallel_instances", Integer(1), "Instances per process.", is_ignored=True),
         Field(
             "tasks",

@@ -1,14 +1,10 @@
-"""`--set path=value`: single settings of a file replaced before it is read.
-
-The replaced tree is checked like any other, so a wrong value is a problem at its path; it has no
-line, since it does not stand in the file.
-"""
+"""Values given from outside in place of those in the file (`--set path=value`, the sandbox)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceType
+from collections.abc import Mapping as MappingType
 
-from workbench.errors import SettingsError
+from workbench.flow.declaration import Reader
 from workbench.flow.document import (
     Document,
     Mapping,
@@ -19,87 +15,71 @@ from workbench.flow.document import (
     Span,
     parse_path,
 )
+from workbench.flow.language import FLOW
 
-__all__ = ["override"]
-
-_NOWHERE = Span(0, 0, 0, 0)
-
-
-def override(document: Document, pairs: SequenceType[tuple[str, str]]) -> None:
-    """Replace settings of the document; its text stays.
-
-    A path begins with `flow`, or with a task's name: `flow.retry.max_attempts`,
-    `upsert_contacts.batch.max_in_flight`. A value is read as YAML; what is no YAML is a text.
-
-    Raises:
-        SettingsError: a path leads nowhere.
-    """
-    if document.root is None:
-        return  # no YAML at all: its problems say so
-    for path, text in pairs:
-        document.root = _replaced(document.root, _resolve(document, path), _value(text), path)
+__all__ = ["apply_overrides"]
 
 
-def _resolve(document: Document, path: str) -> Path:
-    """The path from the document's root."""
+def apply_overrides(reader: Reader, overrides: MappingType[str, str]) -> None:
+    """Put each YAML text in its place in the document's tree; the document's text stays."""
+    for name, text in overrides.items():
+        root = reader.document.root
+        path = _full_path(name, root)
+        value = Document(text, reader.document.file)
+        if path is None or value.problems:
+            why = value.problems[0].message if value.problems else "there is no such place"
+            reader.report("override.wrong", f"can't set {name!r}: {why}", None, ())
+            continue
+        given = value.root or Scalar(Span(1, 1, 1, 1), "", is_plain=True)
+        changed = _with(root, path, given)
+        if changed is None:
+            reader.report("override.wrong", f"can't set {name!r}: no such place", None, ())
+        else:
+            reader.document.root = changed
+
+
+def _full_path(name: str, root: Node | None) -> Path | None:
+    """`flow...`, or a field of `flow`, or `<task name>.<field>`, as a path from the top."""
     try:
-        head, *rest = parse_path(path)
-    except ValueError as error:
-        raise SettingsError(f"--set {path}: {error}") from error
-    if head == "flow":
-        return (head, *rest)
-    tasks = document.node(("flow", "tasks"))
-    names = []
+        path = parse_path(name)
+    except ValueError:
+        path = tuple(name.split("."))
+    if not path or path[0] == "flow":
+        return path or None
+    flow = root.entries.get("flow") if isinstance(root, Mapping) else None
+    tasks = flow.entries.get("tasks") if isinstance(flow, Mapping) else None
     for index, item in enumerate(tasks.items if isinstance(tasks, Sequence) else ()):
         for kind, settings in item.entries.items() if isinstance(item, Mapping) else ():
-            name = settings.entries.get("name") if isinstance(settings, Mapping) else None
-            if isinstance(name, Scalar):
-                names.append(name.text)
-                if name.text == head:
-                    return ("flow", "tasks", index, kind, *rest)
-    raise SettingsError(
-        f"--set {path}: {head!r} is neither 'flow' nor a task of {document.file}; "
-        f"its tasks are {', '.join(map(repr, names)) or 'none'}"
-    )
+            own = settings.entries.get("name") if isinstance(settings, Mapping) else None
+            if isinstance(own, Scalar) and own.text == path[0]:
+                return ("flow", "tasks", index, kind, *path[1:])
+    return ("flow", *path) if FLOW.find(str(path[0])) else None
 
 
-def _value(text: str) -> Node:
-    parsed = Document(text, "--set")
-    if parsed.problems or parsed.root is None:
-        return Scalar(_NOWHERE, text, is_plain=False)
-    return _misplaced(parsed.root)
-
-
-def _misplaced(node: Node) -> Node:
-    """The node with no place in any file."""
-    node.span = _NOWHERE
-    if isinstance(node, Sequence):
-        for item in node.items:
-            _misplaced(item)
-    elif isinstance(node, Mapping):
-        node.keys = dict.fromkeys(node.keys, _NOWHERE)
-        for child in node.entries.values():
-            _misplaced(child)
-    return node
-
-
-def _replaced(node: Node | None, path: Path, value: Node, whole: str) -> Node:
-    """A tree with `value` at `path`; what is not on the way is shared with the old tree, what is
-    on the way is copied, since an alias may lead there too."""
+def _with(node: Node | None, path: Path, value: Node) -> Node | None:
+    """`node` with `value` at `path`, copied along the way since an alias may share it."""
     if not path:
+        if node is not None:
+            value.span = node.span
         return value
-    head, rest = path[0], path[1:]
-    if isinstance(node, Sequence) and isinstance(head, int) and head < len(node.items):
-        items = list(node.items)
-        items[head] = _replaced(items[head], rest, value, whole)
-        return Sequence(node.span, items)
-    if isinstance(head, str) and (node is None or isinstance(node, Mapping)):
-        copy = Mapping(node.span if node else _NOWHERE, is_flow_style=False)
-        if isinstance(node, Mapping):
-            copy.entries, copy.keys = dict(node.entries), dict(node.keys)
-            copy.duplicates, copy.odd_keys = node.duplicates, node.odd_keys
-        copy.entries[head] = _replaced(copy.entries.get(head), rest, value, whole)
-        copy.keys.setdefault(head, _NOWHERE)
-        copy.size = 1 + sum(1 + child.size for child in copy.entries.values())
+    part = path[0]
+    if isinstance(node, Mapping):
+        child = node.entries.get(str(part))
+        if child is None:
+            value.span = node.span
+            child = Mapping(node.span, is_flow_style=False) if len(path) > 1 else None
+        changed = _with(child, path[1:], value)
+        if changed is None:
+            return None
+        copy = Mapping(node.span, node.is_flow_style)
+        copy.size, copy.keys = node.size, {str(part): node.span, **node.keys}
+        copy.duplicates, copy.odd_keys = node.duplicates, node.odd_keys
+        copy.entries = {**node.entries, str(part): changed}
         return copy
-    raise SettingsError(f"--set {whole}: the file has no place for {head!r} there")
+    if isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+        changed = _with(node.items[part], path[1:], value)
+        if changed is not None:
+            items = [*node.items]
+            items[part] = changed
+            return Sequence(node.span, items)
+    return None

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.errors import FlowError, Problem
-from workbench.flow.declaration import Reader, nearest
-from workbench.flow.document import Document, Scalar
+from workbench.flow.declaration import MISSING, Reader, nearest, quoted
+from workbench.flow.document import Document, Scalar, format_path
 from workbench.flow.document import Mapping as MappingNode
 from workbench.flow.duration import parse_duration
+from workbench.flow.expression import TemplateProblem
 from workbench.flow.language import COMPOSITE, FILE, FROM_EVENT, KNOWN_TASKS, SUBSCRIBER, RawTask
-from workbench.flow.payload import Compiled, Leaf, TemplateProblem
+from workbench.flow.overrides import apply_overrides
+from workbench.flow.payload import Compiled, Leaf
 from workbench.flow.tasks import (
     ApiBudget,
     Batching,
     CompositeTask,
     Failed,
+    FileFacts,
     Flow,
     KnownTask,
     PublisherTask,
@@ -27,36 +31,75 @@ from workbench.flow.tasks import (
     Task,
 )
 
-__all__ = ["parse", "read"]
+__all__ = ["Reading", "check", "parse", "read"]
 
 DEFAULT_BACKOFF_SECONDS = (1.0, 10.0, 60.0, 300.0)
 
 
-def parse(text: str | bytes, file: str = "flow.yaml") -> Flow:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reading:
+    """All that one text gave: `flow` is None where there are errors; `tasks` are the sound ones."""
+
+    document: Document
+    problems: list[Problem]
+    tasks: tuple[Task, ...] = ()
+    flow: Flow | None = None
+
+
+def parse(
+    text: str | bytes, file: str = "flow.yaml", overrides: Mapping[str, str] | None = None
+) -> Flow:
     """The flow that a file's text describes; pure, and not yet bound to an environment.
+
+    `overrides` puts YAML texts in place of values: keys are paths as in problems, below `flow`, or
+    below a task's name (`upsert_contacts.batch.linger`).
 
     Raises:
         FlowError: with every problem found, if any of them is an error.
     """
-    flow, problems, _ = read(text, file)
-    if flow is None:
-        raise FlowError(problems)
-    return flow
+    reading = read(text, file, overrides)
+    if reading.flow is None:
+        raise FlowError(reading.problems)
+    return reading.flow
 
 
-def read(text: str | bytes, file: str) -> tuple[Flow | None, list[Problem], Document]:
-    """The flow (None where there are errors), all problems in the file's order, the document."""
+def check(
+    text: str | bytes,
+    file: str = "flow.yaml",
+    *,
+    samples: Sequence[Any] = (),
+    file_facts: Mapping[str, FileFacts] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> list[Problem]:
+    """Everything that is wrong or doubtful, in the file's order; never raises for the text.
+
+    `samples` are decoded data of captured events, `file_facts` what is known of the files that
+    the flow names as `credentials_path`. A task that workbench knows and does not run is a
+    warning here, and an error of `Flow.bind`.
+    """
+    from workbench.flow.traps import find_traps
+
+    reading = read(text, file, overrides)
+    traps = find_traps(reading.document, reading.tasks, samples, file_facts or {})
+    return sorted([*reading.problems, *traps], key=lambda problem: (problem.line, problem.column))
+
+
+def read(text: str | bytes, file: str, overrides: Mapping[str, str] | None = None) -> Reading:
+    """The whole way from a text to a flow, keeping what is sound when something is not."""
     document = Document(text, file)
     reader = Reader(document)
+    apply_overrides(reader, overrides or {})
+    tasks: tuple[Task, ...] = ()
     flow = None
     values = _read_file(document, reader)
     if values is not None:
         _check_templates(reader)
         graph = _read_graph(values["tasks"], reader)
+        tasks = tuple(_sound_tasks(values, graph, reader))
         if not any(problem.severity == "error" for problem in reader.problems):
-            flow = _build(values, graph, document)
+            flow = _build(values, tasks, document, overrides or {})
     reader.problems.sort(key=lambda problem: (problem.line, problem.column))
-    return flow, reader.problems, document
+    return Reading(document, reader.problems, tasks, flow)
 
 
 def _read_file(document: Document, reader: Reader) -> Any:
@@ -79,7 +122,8 @@ def _check_templates(reader: Reader) -> None:
         try:
             Leaf(use.text, use.scope)
         except TemplateProblem as error:
-            reader.report(error.code, str(error), use.span, use.path, fix=error.fix)
+            fix = quoted(error.fix) if error.fix else None
+            reader.report(error.code, str(error), use.span, use.path, fix=fix)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,18 +201,32 @@ def _inputs(raw: RawTask, index: int, names: list[str], reader: Reader) -> tuple
     return given
 
 
-def _build(values: dict[str, Any], graph: list[_Step], document: Document) -> Flow:
+def _sound_tasks(values: dict[str, Any], graph: list[_Step], reader: Reader) -> Iterator[Task]:
+    """The tasks that no error is about."""
+    wrong = [problem.path for problem in reader.problems if problem.severity == "error"]
+    retry = _retry(values["retry"], Retry()) if values["retry"] is not MISSING else Retry()
+    name = values["name"] if isinstance(values["name"], str) else "flow"
+    for raw, step in zip(values["tasks"] if graph else (), graph, strict=True):
+        place = format_path(raw.path)
+        if not any(path == place or path.startswith((f"{place}.", f"{place}[")) for path in wrong):
+            yield _build_task(raw, step, retry, name)
+
+
+def _build(
+    values: dict[str, Any],
+    tasks: tuple[Task, ...],
+    document: Document,
+    overrides: Mapping[str, str],
+) -> Flow:
     import hashlib
 
+    version = "".join((document.text, *(f"\n{k}={v}" for k, v in sorted(overrides.items()))))
     retry = _retry(values["retry"], Retry())
     failed = values["failed"] or {}
     budget = values["api_budget"] or {}
     return Flow(
         name=values["name"],
-        tasks=tuple(
-            _build_task(raw, step, retry, values["name"], document)
-            for raw, step in zip(values["tasks"], graph, strict=True)
-        ),
+        tasks=tasks,
         labels=values["labels"] or {},
         retry=retry,
         failed=Failed(
@@ -181,17 +239,15 @@ def _build(values: dict[str, Any], graph: list[_Step], document: Document) -> Fl
         api_version=values["api_version"],
         file=document.file,
         text=document.text,
-        digest=hashlib.sha256(document.text.encode()).hexdigest(),
+        digest=hashlib.sha256(version.encode()).hexdigest(),
         document=document,
     )
 
 
-def _build_task(
-    raw: RawTask, step: _Step, retry: Retry, flow_name: str, document: Document
-) -> Task:
+def _build_task(raw: RawTask, step: _Step, retry: Retry, flow_name: str) -> Task:
     settings = raw.node.plain() or {}
     if raw.type in KNOWN_TASKS:
-        return KnownTask(raw.type, step.name, step.depends_on, settings)
+        return KnownTask(raw.type, step.name, step.depends_on, settings, raw.path)
     values = raw.values
     shared: dict[str, Any] = {
         "type": raw.type,

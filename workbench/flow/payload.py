@@ -13,22 +13,19 @@ from typing import Any
 from workbench.errors import RenderError
 from workbench.flow import expression
 from workbench.flow.document import Path, format_path
-from workbench.flow.expression import Lookup, MissingValueError, PathError, Roots
+from workbench.flow.expression import (
+    Lookup,
+    MissingValueError,
+    PathError,
+    Roots,
+    TemplateProblem,
+)
 from workbench.model import Event
 
-__all__ = ["Compiled", "Leaf", "TemplateProblem", "compile_value", "leaf_of"]
+__all__ = ["Compiled", "Leaf", "Renderer"]
 
 Renderer = Callable[[Event, Any, Any], Any]
 """`(event, data, record) -> value`; raises RenderError."""
-
-
-class TemplateProblem(ValueError):
-    """A template that can't be compiled; `code` as in `Problem`."""
-
-    def __init__(self, code: str, message: str, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.fix = fix
 
 
 class Leaf:
@@ -68,17 +65,12 @@ class Leaf:
         return any(lookup[0] == root for lookup in self.lookups)
 
 
-def leaf_of(value: str, scope: str) -> Leaf | None:
-    """The leaf of a text, None where it holds no template.
-
-    Raises:
-        TemplateProblem: the template is wrong.
-    """
-    return Leaf(value, scope) if "{{" in value or "{%" in value else None
-
-
 class Compiled:
-    """A value with its templates compiled; `bind` gives the function that renders it."""
+    """A value of mappings, lists and scalars with the templates in it compiled.
+
+    `bind` gives the function that renders it. Making one raises TemplateProblem for the first
+    template that is wrong.
+    """
 
     __slots__ = ("leaves", "value")
 
@@ -95,20 +87,10 @@ class Compiled:
         return _Generated(self, task, field, env).function()
 
 
-def compile_value(value: Any, scope: str) -> Compiled:
-    """Compile every template of a value made of mappings, lists and scalars.
-
-    Raises:
-        TemplateProblem: the first template that is wrong.
-    """
-    return Compiled(value, scope)
-
-
 def _leaves(value: Any, scope: str, path: Path) -> Iterator[tuple[Path, Leaf]]:
     if isinstance(value, str):
-        leaf = leaf_of(value, scope)
-        if leaf is not None:
-            yield path, leaf
+        if "{{" in value or "{%" in value:
+            yield path, Leaf(value, scope)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(item, scope, (*path, key))
@@ -120,9 +102,7 @@ def _leaves(value: Any, scope: str, path: Path) -> Iterator[tuple[Path, Leaf]]:
 class _Generated:
     """One payload's Python source, and what the source refers to."""
 
-    def __init__(
-        self, compiled: Compiled, task: str, field: str, env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, compiled: Compiled, task: str, field: str, env: Mapping[str, str]) -> None:
         self.compiled = compiled
         self.task = task
         self.field = field

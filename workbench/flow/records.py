@@ -90,9 +90,8 @@ def _from_event(task: str) -> Render:
         if type(data) is list:
             for index, item in enumerate(data):
                 if type(item) is not dict:
-                    raise RenderError(
-                        task, f"event.data[{index}]", f"a record must be an object, not {_name(item)}"
-                    )
+                    reason = f"a record must be an object, not {_name(item)}"
+                    raise RenderError(task, f"event.data[{index}]", reason)
             return data
         raise RenderError(
             task, "event.data", f"it must be an object or a list of objects, not {_name(data)}"

@@ -15,6 +15,7 @@ __all__ = [
     "Batching",
     "CompositeTask",
     "Failed",
+    "FileFacts",
     "Flow",
     "KnownTask",
     "PublisherTask",
@@ -31,6 +32,19 @@ OrderKey = Callable[[Event, Any, Record], str | None]
 
 def _unbound(event: Event, data: Any) -> list[Record]:
     raise UsageError("Flow.bind gives a task its render function; this flow was never bound")
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the outside found out about a credentials file; `flow` itself opens none.
+
+    `login` is `username_password`, `client_credentials`, `jwt_bearer`, or None where it is no
+    Salesforce login or not known.
+    """
+
+    exists: bool = True
+    is_readable_by_others: bool = False
+    login: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +183,7 @@ class KnownTask:
     name: str
     depends_on: tuple[str, ...]
     settings: Mapping[str, Any] = field(repr=False)
+    path: Path = field(default=(), repr=False, compare=False)
 
 
 SinkTask = CompositeTask | PublisherTask
