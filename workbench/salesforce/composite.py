@@ -144,7 +144,7 @@ class CompositeSink:
         except (TransportError, ServerError, RequestLimitError) as error:
             return Answer(_not_sent(error, count))
         except TypeError as error:
-            fault = Refused("NOT_JSON", f"the records cannot be written as JSON: {error}")
+            fault = Suspect("NOT_JSON", f"the record cannot be written as JSON: {error}")
             return Answer([fault] * count)
         try:
             reply = await client.call(request, self.settings.gzip_min_bytes)

@@ -7,7 +7,6 @@ rolled back: the whole answer is read before any record is called written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from workbench import codec
@@ -298,6 +297,10 @@ def retry_after(reply: Reply) -> float | None:
     if text.isdecimal():
         return float(text)
     date = reply.headers.get("Date", "")
+    if not text or not date:
+        return None
+    from email.utils import parsedate_to_datetime
+
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(date)
     except (TypeError, ValueError):

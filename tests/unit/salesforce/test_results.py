@@ -296,11 +296,12 @@ class TestTree:
         assert all(isinstance(outcome, Unknown) for outcome in found)
 
 
-words = st.sampled_from(
-    ["success", "errors", "id", "created", "statusCode", "errorCode", "message", "fields"]
-    + ["compositeResponse", "body", "httpStatusCode", "referenceId", "group0", "group1"]
-    + ["hasErrors", "results", "ref1", "UNABLE_TO_LOCK_ROW", BACK, "PROCESSING_HALTED"]
+WORDS = (
+    "success errors id created statusCode errorCode message fields compositeResponse body "
+    "httpStatusCode referenceId group0 group1 hasErrors results ref1 UNABLE_TO_LOCK_ROW "
+    "ALL_OR_NONE_OPERATION_ROLLED_BACK PROCESSING_HALTED"
 )
+words = st.sampled_from(WORDS.split())
 leaves = st.none() | st.booleans() | st.integers(0, 600) | st.floats(allow_nan=False) | words
 values = st.recursive(
     leaves,
