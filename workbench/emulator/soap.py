@@ -75,10 +75,22 @@ def _result(org: Org, base_url: str, version: str) -> str:
     user = org.user
     server = escape(f"{base_url}/services/Soap/u/{version}/{org.id[:15]}")
     metadata = escape(f"{base_url}/services/Soap/m/{version}/{org.id[:15]}")
+    # In the order of the partner WSDL: there are clients that count, the official Python sample of
+    # the Pub/Sub API among them (the ninth is the org's id).
     info = {
-        "organizationId": org.id,
-        "organizationName": "Workbench Sandbox",
+        "accessibilityMode": "false",
+        "chatterExternal": "false",
+        "currencySymbol": "$",
+        "orgAttachmentFileSizeLimit": "5242880",
         "orgDefaultCurrencyIsoCode": "USD",
+        "orgDefaultCurrencyLocale": "en_US",
+        "orgDisallowHtmlAttachments": "false",
+        "orgHasPersonAccounts": "false",
+        "organizationId": org.id,
+        "organizationMultiCurrency": "false",
+        "organizationName": "Workbench Sandbox",
+        "profileId": "",
+        "roleId": "",
         "sessionSecondsValid": "7200",
         "userDefaultCurrencyIsoCode": "USD",
         "userEmail": user.email,
@@ -89,6 +101,7 @@ def _result(org: Org, base_url: str, version: str) -> str:
         "userName": user.username,
         "userTimeZone": "Etc/UTC",
         "userType": "Standard",
+        "userUiSkin": "Theme3",
     }
     inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in info.items())
     return (
