@@ -45,7 +45,7 @@ def describe(path: str | Path) -> Entry | None:
 
 
 def complete_keys(path: str | Path) -> list[Entry]:
-    """The keys that can stand in the mapping at `path`: fields, or task types in an item of tasks."""
+    """The keys that can stand in the mapping at `path`: fields, or the task types in `tasks`."""
     parts = parse_path(path) if isinstance(path, str) else path
     kind = _kind_at(parts)
     if isinstance(kind, Section):

@@ -322,7 +322,7 @@ def _expression(parts: list[Any]) -> nodes.Expr:
     return nodes.Filter(joined, BOUNDED, [], [], None, None)
 
 
-def _as_text(node: Any, filter_name: str = TEXT) -> nodes.Expr:
+def _as_text(node: nodes.Expr, filter_name: str = TEXT) -> nodes.Expr:
     if isinstance(node, nodes.TemplateData):
         node = nodes.Const(node.data)
         if filter_name == TEXT:

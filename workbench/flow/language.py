@@ -544,6 +544,7 @@ API_BUDGET = Section(
             "daily_share",
             Number(0, 1),
             "Pause when this share of the org's daily calls is used.",
+            default=0.8,
             example="0.8",
         ),
     ),

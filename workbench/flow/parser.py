@@ -223,7 +223,7 @@ def _build(
     version = "".join((document.text, *(f"\n{k}={v}" for k, v in sorted(overrides.items()))))
     retry = _retry(values["retry"], Retry())
     failed = values["failed"] or {}
-    budget = values["api_budget"] or {}
+    budget = values["api_budget"]
     return Flow(
         name=values["name"],
         tasks=tasks,
@@ -235,7 +235,7 @@ def _build(
                 "max_age_seconds": failed.get("max_age"),
             }
         ),
-        api_budget=ApiBudget(budget.get("daily_share")),
+        api_budget=ApiBudget(None if budget is None else budget["daily_share"]),
         api_version=values["api_version"],
         file=document.file,
         text=document.text,

@@ -1,4 +1,7 @@
-"""The reference page of the flow file: `python -m workbench.flow.reference > docs/flow-reference.md`."""
+"""The reference page of the flow file, kept as `docs/flow-reference.md`.
+
+Made by `python -m workbench.flow.reference > docs/flow-reference.md`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ Jinja2, sandboxed and strict: a name that is not there is an error of that event
 - A value that is exactly one `{{ expression }}` keeps its type: number, list, object, true, null.
 - With text around it, it becomes a text: numbers as they are, `true` and `false` as in JSON; null,
   lists and objects are errors there (`| default("...", true)` and `| tojson` help).
-- `a.b` is always a key. `event.data.items` is the key `items`; only a call (`x.upper()`) is a method.
+- `a.b` is always a key: `event.data.items` is the key `items`. Only a call (`x.upper()`) is a
+  method, of texts, mappings and lists.
 - `{% if %}`, `{% for %}` and `{% set %}` work; macros, includes and imports do not.
 - Loops go round 10,000 times in one rendering, a step gives at most 1,000,000 characters.
 - A mapping that reads `record` gives one record for each element of `event.data` (one, where
@@ -104,7 +108,8 @@ def _row(field: Field) -> str:
     if field.name == "payload":
         scope = "record" if getattr(field.kind, "many", False) else "event"
     template = "" if scope == "none" else scope
-    return f"| `{field.name}` | {kind} | {default} | {template} | {field.description}{marks}{example} |"
+    meaning = f"{field.description}{marks}{example}"
+    return f"| `{field.name}` | {kind} | {default} | {template} | {meaning} |"
 
 
 def _default(field: Field) -> str:
