@@ -1,4 +1,5 @@
-"""Platform events over HTTP: publishing one as a row, and what the control endpoint says of them.
+"""Platform events over HTTP: publishing one as a row, finding managed subscriptions, and what the
+control endpoint says of them.
 
     GET    /emulator/events                    topics, their schema ids, how many events each holds
     GET    /emulator/events/NAME               the events, decoded, oldest first (?after=&limit=)
@@ -14,6 +15,7 @@ NAME is that of the event, `OrderStatus__e`, or of its topic, `event/OrderStatus
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,8 +29,13 @@ from .org import Org
 from .refusals import ApiError, RowError
 from .topics import ManagedSubscription, Topics
 
-__all__ = ["create", "events_control"]
+__all__ = ["create", "events_control", "tooling_query"]
 
+_SUBSCRIPTION_QUERY = re.compile(
+    r"select\s.+?\sfrom\s+ManagedEventSubscription"
+    r"(\s+where\s+(DeveloperName|Id)\s*=\s*'(?P<key>\w+)')?(\s+limit\s+\d+)?",
+    re.IGNORECASE | re.DOTALL,
+)
 MOST_EVENTS = 10_000
 """Events of one page of /emulator/events/NAME."""
 
@@ -49,6 +56,56 @@ def create(call: Call, event: EventType) -> Answer:
     queued = {"statusCode": "OPERATION_ENQUEUED", "message": id_, "fields": []}
     row = call.org.event_ids.next()
     return Answer(201, {"id": row, "success": True, "errors": [queued]}, rows=1)
+
+
+def tooling_query(call: Call) -> Answer:
+    """GET tooling/query?q=...: managed subscriptions by id or developer name, nothing else.
+
+    That is the question a client asks before ManagedSubscribe
+    (pozil/pub-sub-api-node-client, read 2026-11-23).
+    """
+    match = _SUBSCRIPTION_QUERY.fullmatch(call.query.get("q", "").strip())
+    if match is None:
+        raise ApiError(
+            400,
+            "MALFORMED_QUERY",
+            "Here the tooling API answers only SELECT ... FROM ManagedEventSubscription "
+            "[WHERE DeveloperName|Id = '...'] [LIMIT n]",
+        )
+    key = match["key"]
+    if key is None:
+        found = call.org.topics.subscriptions()
+    else:
+        one = call.org.topics.subscription(key)
+        found = [] if one is None else [one]
+    records = [_record(call, subscription) for subscription in found]
+    body = {
+        "size": len(records),
+        "totalSize": len(records),
+        "done": True,
+        "queryLocator": None,
+        "entityTypeName": "ManagedEventSubscription",
+        "records": records,
+    }
+    return Answer(200, body, rows=len(records))
+
+
+def _record(call: Call, subscription: ManagedSubscription) -> dict[str, Any]:
+    path = f"{call.root}/tooling/sobjects/ManagedEventSubscription/{subscription.id}"
+    return {
+        "attributes": {"type": "ManagedEventSubscription", "url": path},
+        "Id": subscription.id,
+        "DeveloperName": subscription.developer_name,
+        "Metadata": {
+            "label": subscription.developer_name,
+            "topicName": subscription.topic,
+            "state": "STOP" if subscription.is_stopped else "RUN",
+            "defaultReplay": "EARLIEST" if subscription.from_earliest else "LATEST",
+            "errorRecoveryReplay": (
+                "EARLIEST" if subscription.recovers_from_earliest else "LATEST"
+            ),
+        },
+    }
 
 
 def _values(event: EventType, body: Mapping[str, Any]) -> dict[str, Any]:

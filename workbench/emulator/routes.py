@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from . import composite, graph, metadata, queries, rows, sobject_collections, tree
-from .api import Route
+from .api import Answer, Call, Route
 
 __all__ = ["ROUTES"]
 
 COLLECTIONS_SINCE = 42
 COLLECTION_UPSERT_SINCE = 46
 GRAPH_SINCE = 50
+
+def _tooling_query(call: Call) -> Answer:
+    from .events import tooling_query  # needs Avro, which few runs do
+
+    return tooling_query(call)
+
 
 ROUTES = (
     Route((), {"GET": metadata.resources}),
@@ -18,6 +24,7 @@ ROUTES = (
     Route(("queryAll",), {"GET": queries.query_all}),
     Route(("query", "*"), {"GET": queries.more}),
     Route(("queryAll", "*"), {"GET": queries.more}),
+    Route(("tooling", "query"), {"GET": _tooling_query}),
     Route(("sobjects",), {"GET": metadata.sobjects}),
     Route(("sobjects", "*"), {"GET": metadata.basic, "POST": rows.create}),
     Route(("sobjects", "*", "describe"), {"GET": metadata.describe}),

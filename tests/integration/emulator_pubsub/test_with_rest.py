@@ -170,3 +170,21 @@ async def test_a_reset_empties_the_bus(client: Client, http: Http) -> None:
     await http("POST", "/emulator/reset")
     assert client.server.topics.as_json(TOPIC)["events"] == []
     assert (await refusal(client.publish(client.event())))[1] == "service.auth.error"
+
+
+async def test_a_client_finds_its_managed_subscription_by_the_tooling_api(
+    client: Client, http: Http
+) -> None:
+    query = "SELECT Id, DeveloperName, Metadata FROM ManagedEventSubscription"
+    path = "/services/data/v62.0/tooling/query/?q="
+    where = " WHERE DeveloperName='OrderStatus' LIMIT 1"
+    status, body = await http("GET", path + query + where)
+    assert (status, body["size"]) == (200, 1)
+    assert body["records"][0]["Metadata"]["topicName"] == TOPIC
+    assert body["records"][0]["Metadata"]["state"] == "RUN"
+    by_id = f" WHERE Id = '{body['records'][0]['Id']}'"
+    assert (await http("GET", path + query + by_id))[1]["records"] == body["records"]
+    assert (await http("GET", path + query + " WHERE Id='18xNone'"))[1]["size"] == 0
+    assert (await http("GET", path + query))[1]["size"] == 2
+    status, body = await http("GET", path + "SELECT Id FROM ApexClass")
+    assert (status, body[0]["errorCode"]) == (400, "MALFORMED_QUERY")
