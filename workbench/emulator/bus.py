@@ -119,6 +119,11 @@ class Bus:
                 watcher.set()
         return positions
 
+    def watchers(self, topic: str) -> int:
+        """How many watch the topic now."""
+        log = self._logs.get(topic)
+        return len(log.watchers) if log else 0
+
     def now(self) -> float:
         """Seconds of the bus's clock."""
         return self._clock()

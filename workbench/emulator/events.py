@@ -5,7 +5,9 @@ control endpoint says of them.
     GET    /emulator/events/NAME               the events, decoded, oldest first (?after=&limit=)
     POST   /emulator/events/NAME/fields        {"name": "Carrier__c", "type": "text"}: the event
                                                gets a field, so its topic a new schema
-    DELETE /emulator/events                    forget them all
+    POST   /emulator/events/NAME/rights        {"can_publish": false}, or can_subscribe: what the
+                                               user may do with the topic
+    DELETE /emulator/events                    forget all events
     GET    /emulator/subscriptions             managed subscriptions
     POST   /emulator/subscriptions             {"developer_name": "Orders", "event": NAME}, and if
                                                wanted from_earliest, recovers_from_earliest: add one
@@ -160,6 +162,8 @@ def events_control(
             return Answer(200, topics.as_json(_known(topics, name), after=after, limit=limit))
         case "POST", ["events", name, "fields"]:
             return _add_field(topics, _known(topics, name), body)
+        case "POST", ["events", name, "rights"]:
+            return _set_rights(topics, _known(topics, name), body)
         case "DELETE", ["events"]:
             org.bus.clear()
             return Answer(200, {"topics": [_topic(topics, name) for name in topics.names()]})
@@ -174,7 +178,13 @@ def _topic(topics: Topics, name: str) -> dict[str, Any]:
     topic = topics.get(name)
     assert topic is not None
     held = topics.bus.count(name)
-    return {"topic": name, "schema_id": topic.schema.id, "events": held}
+    return {
+        "topic": name,
+        "schema_id": topic.schema.id,
+        "events": held,
+        "can_publish": topic.can_publish,
+        "can_subscribe": topic.can_subscribe,
+    }
 
 
 def _add_field(topics: Topics, topic: str, body: bytes) -> Answer:
@@ -185,6 +195,15 @@ def _add_field(topics: Topics, topic: str, body: bytes) -> Answer:
     except ValueError as error:
         raise refuse(400, str(error)) from None
     return Answer(201, _topic(topics, topic))
+
+
+def _set_rights(topics: Topics, name: str, body: bytes) -> Answer:
+    given = _texts(body, flags=("can_publish", "can_subscribe"))
+    topic = topics.get(name)
+    assert topic is not None
+    topic.can_publish = given.get("can_publish", topic.can_publish)
+    topic.can_subscribe = given.get("can_subscribe", topic.can_subscribe)
+    return Answer(200, _topic(topics, name))
 
 
 def _subscribe(topics: Topics, body: bytes) -> Answer:
@@ -219,8 +238,12 @@ def _texts(body: bytes, *names: str, flags: tuple[str, ...] = ()) -> dict[str, A
     """The body's object: a text for every one of `names`, true or false for each flag given."""
     given = body_object(body)
     fits = set(names) <= set(given) <= {*names, *flags}
-    if not fits or not all(isinstance(given[name], str) for name in names):
-        raise refuse(400, f"the body is an object with the texts {' and '.join(names)}")
-    if not all(isinstance(given[flag], bool) for flag in flags if flag in given):
-        raise refuse(400, f"{' and '.join(flags)} are true or false")
+    fits = fits and all(isinstance(given[name], str) for name in names)
+    fits = fits and all(isinstance(given[flag], bool) for flag in flags if flag in given)
+    if not fits:
+        texts = f" the texts {' and '.join(names)}" if names else ""
+        perhaps = f" perhaps {' and '.join(flags)}, true or false" if flags else ""
+        raise refuse(
+            400, f"the body is an object with{texts}{' and' * bool(names and flags)}{perhaps}"
+        )
     return given

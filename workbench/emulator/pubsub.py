@@ -24,8 +24,8 @@ from .pubsub_subscribe import Subscriber
 __all__ = ["PubSubLimits", "PubSubServer"]
 
 _OPTIONS = (
-    # Above the API's own limit, so that we and not grpc answer a request that is too large.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # So that we and not grpc answer a request that is too large.
+    ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_concurrent_streams", 1000),
     ("grpc.so_reuseport", 0),
@@ -58,6 +58,7 @@ class PubSubServer:
         self.port = port
         self.tls_port = tls_port
         self._tls = tls
+        org.state_parts["bus"] = self._state
         self._server: Any = None
         self._faults = PubSubFaults(org)
         self._publisher = Publisher(self.topics, self._faults, self.limits)
@@ -95,6 +96,11 @@ class PubSubServer:
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace=None)
+
+    def _state(self) -> dict[str, Any]:
+        bus = self.topics.bus
+        held = {name: bus.count(name) for name in self.topics.names()}
+        return {"events": held, "published_last_hour": bus.published_last_hour()}
 
     def _handlers(self) -> dict[str, Any]:
         unary = {

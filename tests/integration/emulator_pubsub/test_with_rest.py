@@ -137,6 +137,23 @@ async def test_a_field_is_added_over_http(client: Client, http: Http) -> None:
     assert wrong == (400, {"error": "the body is an object with the texts name and type"})
 
 
+async def test_rights_are_taken_and_given_over_http(client: Client, http: Http) -> None:
+    path = "/emulator/events/OrderStatus__e/rights"
+    status, body = await http("POST", path, {"can_publish": False})
+    assert (status, body["can_publish"], body["can_subscribe"]) == (200, False, True)
+    info = await client.GetTopic(M["TopicRequest"](topic_name=TOPIC))
+    assert not info.can_publish
+    code = (await refusal(client.publish(client.event())))[0]
+    assert code == grpc.StatusCode.PERMISSION_DENIED
+    await http("POST", path, {"can_publish": True})
+    assert (await client.publish(client.event())).results[0].replay_id
+    status, body = await http("POST", path, {"can_publish": "no"})
+    assert status == 400
+    assert body["error"] == (
+        "the body is an object with perhaps can_publish and can_subscribe, true or false"
+    )
+
+
 async def test_faults_and_limits_are_switched_over_http(client: Client, http: Http) -> None:
     await http("POST", "/emulator/faults", {"fault": "pubsub-status:UNAVAILABLE,count=1"})
     assert (await refusal(client.publish(client.event())))[0] == grpc.StatusCode.UNAVAILABLE
@@ -163,6 +180,13 @@ async def test_managed_subscriptions_are_made_over_http(client: Client, http: Ht
     call.cancel()
     bad = await http("POST", "/emulator/subscriptions", wanted | {"from_earliest": 1})
     assert bad[0] == 400
+
+
+async def test_the_state_counts_what_is_on_the_bus(client: Client, http: Http) -> None:
+    await client.publish(*client.events(3))
+    _, state = await http("GET", "/emulator/state")
+    assert state["bus"]["events"][TOPIC] == 3
+    assert state["bus"]["published_last_hour"] == 3
 
 
 async def test_a_reset_empties_the_bus(client: Client, http: Http) -> None:
