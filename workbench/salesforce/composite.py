@@ -48,9 +48,10 @@ _DIVISIBLE = (Body.RECORDS, Body.IDS_IN_QUERY)
 def key_of(settings: CompositeSettings, record: Record) -> str | None:
     """What identifies the record in Salesforce; None where it has no identity yet.
 
-    External ids match without case unless describe says otherwise, so they count as equal here
-    when they differ by case only: at worst two rows take turns. Record ids are compared by their
-    first 15 characters, which the 18-character form repeats; those are case-sensitive.
+    External ids match without case unless describe says otherwise, and Salesforce trims text, so
+    they count as equal here when they differ by no more: at worst two rows take turns. Record
+    ids are compared by their first 15 characters, which the 18-character form repeats; those are
+    case-sensitive.
     """
     operation = settings.operation
     if operation == "upsert":
@@ -59,7 +60,7 @@ def key_of(settings: CompositeSettings, record: Record) -> str | None:
         if value is None:
             return None
         if type(value) is str:
-            return value.lower()
+            return value.strip().lower()
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return str(value).lower()

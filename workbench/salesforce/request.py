@@ -78,7 +78,7 @@ class RequestBuilder:
             sobject=quote(settings.sobject_type, safe=""),
             key=quote(settings.external_id_field or "", safe=""),
         )
-        self._attributes = {"type": settings.sobject_type}
+        self._attributes = {"type": settings.sobject_type} if settings.sobject_type else {}
         self.headers: Mapping[str, str] = self._headers()
 
     def _headers(self) -> dict[str, str]:
@@ -164,6 +164,8 @@ class RequestBuilder:
     def _typed(self, records: list[Record]) -> list[Record]:
         """The records with `attributes.type`, which the docs ask for even where the URL tells."""
         attributes = self._attributes
+        if not attributes:
+            return records
         return [
             {"attributes": attributes, **record}
             if "attributes" not in record

@@ -142,6 +142,12 @@ def test_records_are_never_changed_and_their_own_type_wins() -> None:
     assert bare == {"attributes": {"url": "/x"}}
 
 
+def test_without_an_sobject_type_records_bring_their_own() -> None:
+    rows: list[Record] = [{"attributes": {"type": "Account"}, "Name": "x"}, {"Name": "y"}]
+    request = RequestBuilder(CompositeSettings("create", "")).build(batch(rows))
+    assert json.loads(request.body)["records"] == rows
+
+
 def test_headers_ask_for_predictable_loads_and_hold_no_secret() -> None:
     headers = RequestBuilder(settings(allow_duplicate_save=True)).headers
     assert headers["Sforce-Auto-Assign"] == "FALSE"
@@ -178,6 +184,7 @@ class TestKeys:
         sink = CompositeSink(None, settings())
         assert sink.key_of({"ExternalId__c": "AbC"}) == sink.key_of({"externalid__C": "aBc"})
         assert sink.key_of({"ExternalId__c": 7}) == sink.key_of({"ExternalId__c": 7.0}) == "7"
+        assert sink.key_of({"ExternalId__c": " a "}) == "a"
         assert sink.key_of({"LastName": "x"}) is None
         assert sink.key_of({"ExternalId__c": None}) is None
 
