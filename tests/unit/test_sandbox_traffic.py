@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
-from workbench.sandbox.traffic import contacts
+from workbench.sandbox.traffic import CONTACTS_SUBJECT, SAMPLE_FLOW, contacts
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
@@ -53,3 +54,9 @@ def test_a_repeated_key_was_seen_before_and_ids_are_unique() -> None:
             assert not set(keys) & seen, "a new contact has a new key"
         seen.update(keys)
     assert len(set(ids)) == 500
+
+
+def test_the_installed_sample_flow_is_the_one_in_flows() -> None:
+    original = Path(__file__).parents[2] / "flows" / SAMPLE_FLOW.name
+    assert SAMPLE_FLOW.read_bytes() == original.read_bytes()
+    assert f"subject: {CONTACTS_SUBJECT}\n" in original.read_text()

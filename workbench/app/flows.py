@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 from workbench.app.settings import Settings, read_flow_file
 from workbench.errors import Problem, SettingsError
 from workbench.flow import (
+    FileFacts,
     Flow,
     KnownTask,
     PublisherTask,
+    SinkTask,
     SubscriberTask,
     Task,
     check,
     parse,
+    read,
 )
 
-__all__ = ["check_flow", "load_flow"]
+__all__ = ["check_flow", "check_text", "flow_of", "load_flow"]
 
 
 def load_flow(path: Path, settings: Settings) -> Flow:
     """The flow of a file, bound to the settings and ready to be opened.
 
     Raises:
-        SettingsError: the file can't be read, or an override leads nowhere.
+        SettingsError: the file can't be read.
         FlowError: it has errors, or asks for a variable that is not set.
     """
-    flow = parse(read_flow_file(path), str(path), overrides=dict(settings.overrides))
+    return flow_of(read_flow_file(path), path, settings)
+
+
+def flow_of(text: bytes | str, path: Path, settings: Settings) -> Flow:
+    """The flow of a text, as `load_flow` would give it if the file at `path` held that text.
+
+    Raises:
+        FlowError: it has errors, or asks for a variable that is not set.
+    """
+    flow = parse(text, str(path), overrides=dict(settings.overrides))
     if settings.is_sandbox:
         tasks = tuple(_on_sandbox(task, settings) for task in flow.tasks)
         flow = dataclasses.replace(flow, tasks=tasks)
@@ -53,36 +66,44 @@ def _on_sandbox(task: Task, settings: Settings) -> Task:
 def check_flow(path: Path, settings: Settings) -> list[Problem]:
     """Every problem of a flow file, in its order; what its credentials files tell included.
 
+    Raises:
+        SettingsError: the flow file can't be read.
+    """
+    return check_text(read_flow_file(path), path, settings)
+
+
+def check_text(text: bytes | str, path: Path, settings: Settings) -> list[Problem]:
+    """The problems of a text, as `check_flow` would tell them if the file at `path` held it.
+
     A credentials file that is not on this machine is no problem: flows are checked where they are
     written, and run elsewhere.
-
-    Raises:
-        SettingsError: the flow file can't be read, or an override leads nowhere.
     """
-    text = read_flow_file(path)
-    problems = list(check(text, str(path), overrides=dict(settings.overrides)))
-    if not any(problem.severity == "error" for problem in problems):
-        problems += _credential_problems(parse(text, str(path)))
-    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+    name, overrides = str(path), dict(settings.overrides)
+    facts = {}
+    if not settings.is_sandbox:  # which brings its own credentials
+        for task in read(text, name, overrides).tasks:
+            if not isinstance(task, KnownTask) and task.credentials_path:
+                facts[task.credentials_path] = _facts(task, Path(task.credentials_path))
+    known = {credentials: fact for credentials, fact in facts.items() if fact is not None}
+    return check(text, name, file_facts=known, overrides=overrides)
 
 
-def _credential_problems(flow: Flow) -> list[Problem]:
-    from workbench.salesforce.credentials import describe
+def _facts(task: SubscriberTask | SinkTask, path: Path) -> FileFacts | None:
+    """What can be said of a credentials file; None where it is not on this machine."""
+    try:
+        is_open = os.name == "posix" and bool(path.stat().st_mode & 0o044)
+    except OSError:
+        return None
+    if isinstance(task, SubscriberTask):
+        return FileFacts(is_readable_by_others=is_open)
+    from workbench.salesforce.credentials import Grant, describe
+    from workbench.salesforce.hosts import HostKind
 
-    problems = []
-    for task in flow.sinks:
-        if not Path(task.credentials_path).is_file():
-            continue
-        try:
-            sentences = describe(task.credentials_path).warnings
-        except SettingsError as error:
-            sentences = (str(error),)
-        place = (*task.path, "credentials_path")
-        node = flow.document.node(place)
-        problems += [
-            flow.document.problem(
-                "credentials", sentence, node.span if node else None, place, severity="warning"
-            )
-            for sentence in sentences
-        ]
-    return problems
+    try:
+        facts = describe(path)
+    except SettingsError:
+        return FileFacts(is_readable_by_others=is_open)  # a run will say what is wrong with it
+    is_password = facts.grant is Grant.PASSWORD and facts.host is not HostKind.LOOPBACK
+    return FileFacts(
+        is_readable_by_others=is_open, login="username_password" if is_password else None
+    )

@@ -48,23 +48,24 @@ def _check(flows: Sequence[Path], form: str, settings: Settings) -> int:
         except SettingsError as error:
             unreadable.append(error)
     {"text": _say_text, "json": _say_json, "github": _say_github}[form](problems)
-    errors = sum(problem.severity == "error" for problem in problems)
     if form == "text":
-        click.echo(_summary(len(flows) - len(unreadable), errors, len(problems) - errors), err=True)
+        click.echo(_summary(len(flows) - len(unreadable), problems), err=True)
     for reason in unreadable:
         click.echo(f"workbench: {reason}", err=True)
     if unreadable:
         return exits.USAGE
-    return exits.PROBLEMS if errors else exits.OK
+    has_errors = any(problem.severity == "error" for problem in problems)
+    return exits.PROBLEMS if has_errors else exits.OK
 
 
-def _summary(files: int, errors: int, others: int) -> str:
+def _summary(files: int, problems: Sequence[Problem]) -> str:
     def count(number: int, noun: str) -> str:
         return f"{number} {noun}" + ("" if number == 1 else "s")
 
-    if not errors and not others:
-        return f"{count(files, 'file')}: no problems"
-    return f"{count(files, 'file')}: {count(errors, 'error')}, {count(others, 'warning')}"
+    severities = [problem.severity for problem in problems]
+    nouns = {"error": "error", "warning": "warning", "info": "note"}
+    said = [count(severities.count(s), noun) for s, noun in nouns.items() if s in severities]
+    return f"{count(files, 'file')}: {', '.join(said) or 'no problems'}"
 
 
 def _say_text(problems: Sequence[Problem]) -> None:

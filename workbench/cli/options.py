@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,14 @@ import click
 from workbench.app.settings import Settings, parse_override, read_env_file
 from workbench.errors import SettingsError
 
-__all__ = ["Target", "flow_argument", "open_settings", "target_options", "with_settings"]
+__all__ = [
+    "Target",
+    "flow_argument",
+    "open_settings",
+    "sandbox_options",
+    "target_options",
+    "with_settings",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -37,40 +45,55 @@ class Target:
     overrides: tuple[tuple[str, str], ...]
 
 
+_SANDBOX_OPTIONS = (
+    click.option(
+        "--sandbox-env",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Use the running sandbox that wrote FILE (`workbench sandbox --env FILE`).",
+    ),
+    click.option(
+        "--sandbox",
+        is_flag=True,
+        help="Start a sandbox for this command: NATS and a Salesforce emulator.",
+    ),
+)
+
+_SET_OPTION = click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Replace a setting of the flow: TASK.key=value, or flow.key=value. "
+    "May be given several times.",
+)
+
+
 def target_options(function: _Function) -> _Function:
     """Give a command `--sandbox`, `--sandbox-env FILE` and `--set PATH=VALUE`, as `target`."""
+    return _with_target(function, (_SET_OPTION, *_SANDBOX_OPTIONS))
 
+
+def sandbox_options(function: _Function) -> _Function:
+    """Give a command that reads no flow `--sandbox` and `--sandbox-env FILE`, as `target`."""
+    return _with_target(function, _SANDBOX_OPTIONS)
+
+
+def _with_target(function: _Function, options: Sequence[Callable[[Any], Any]]) -> _Function:
+    @functools.wraps(function)  # the options declared below this one come along
     def with_target(
-        *args: Any, sandbox: bool, sandbox_env: Path | None, overrides: tuple[str, ...], **more: Any
+        *args: Any,
+        sandbox: bool,
+        sandbox_env: Path | None,
+        overrides: Sequence[str] = (),
+        **more: Any,
     ) -> Any:
         if sandbox and sandbox_env:
             raise SettingsError("--sandbox starts a sandbox and --sandbox-env uses one: not both")
         target = Target(sandbox, sandbox_env, tuple(map(parse_override, overrides)))
         return function(*args, target=target, **more)
 
-    with_target.__name__ = function.__name__
-    with_target.__doc__ = function.__doc__
-    for option in (
-        click.option(
-            "--set",
-            "overrides",
-            metavar="PATH=VALUE",
-            multiple=True,
-            help="Replace a setting of the flow: TASK.key=value, or flow.key=value. "
-            "May be given several times.",
-        ),
-        click.option(
-            "--sandbox-env",
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            help="Use the running sandbox that wrote FILE (`workbench sandbox --env FILE`).",
-        ),
-        click.option(
-            "--sandbox",
-            is_flag=True,
-            help="Start a sandbox for this command: NATS and a Salesforce emulator.",
-        ),
-    ):
+    for option in options:
         with_target = option(with_target)
     return with_target  # type: ignore[return-value]
 

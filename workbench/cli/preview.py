@@ -10,8 +10,8 @@ import click
 
 from workbench.app.settings import Settings
 from workbench.cli import exits
+from workbench.cli.headers import parse_header
 from workbench.cli.options import Target, target_options, with_settings
-from workbench.errors import SettingsError
 
 if TYPE_CHECKING:
     from workbench.app.preview import PreviewedRequest
@@ -46,7 +46,7 @@ def command(
     FLOW is a flow file. The exit code is 1 when the event does not fit the flow and would be kept
     as a failed batch.
     """
-    data, pairs = event_file.read(), dict(map(_header, headers))
+    data, pairs = event_file.read(), dict(map(parse_header, headers))
     return with_settings(target, lambda settings: _preview(flow, data, subject, pairs, settings))
 
 
@@ -90,13 +90,6 @@ def _say_request(item: PreviewedRequest, which: str) -> None:
     for name, value in request.headers.items():
         click.echo(f"{name}: {value}")
     click.echo(f"\n{_readable(request.body)}\n")
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise SettingsError(f"--header {text!r} is not of the form NAME=VALUE")
-    return name, value
 
 
 def _readable(body: bytes) -> str:

@@ -179,6 +179,19 @@ class Sandbox:
             except TimeoutError:
                 continue
 
+    async def rows(self, sobject: str) -> list[dict[str, Any]]:
+        """Every record of an sObject, oldest first.
+
+        Raises:
+            SandboxError: the emulator does not know the object, or does not answer.
+        """
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = await self.control("GET", f"/emulator/records/{sobject}?offset={len(rows)}")
+            rows += page["records"]
+            if not page["records"] or len(rows) >= page["total"]:
+                return rows
+
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the emulator's control endpoint (`/emulator/...`); the answer's JSON.
 

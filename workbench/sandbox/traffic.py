@@ -10,9 +10,13 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["CONTACTS_SUBJECT", "SampleEvent", "contacts"]
+__all__ = ["CONTACTS_SUBJECT", "SAMPLE_FLOW", "SampleEvent", "contacts"]
+
+SAMPLE_FLOW = Path(__file__).parent / "flows" / "salesforce_composite_upsert_contact.yaml"
+"""The flow that these events are for; a copy of the one in `flows/` that is installed with us."""
 
 CONTACTS_SUBJECT = "crm.contacts.upsert"
 """What the sample flow `salesforce_composite_upsert_contact` listens to."""

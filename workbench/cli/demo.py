@@ -1,0 +1,172 @@
+"""`workbench demo`: everything at once, and the proof that nothing is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.app.ledger import Ledger, balance
+from workbench.app.opening import OpenFlow, open_flow
+from workbench.app.settings import Settings, failed_folder
+from workbench.cli import exits
+from workbench.errors import SettingsError
+from workbench.failed import FileStore
+from workbench.observe import Snapshot
+
+__all__ = ["command"]
+
+# A Salesforce as it is on an ordinary day: it takes its time, holds a lock now and then, and is
+# not there for a moment. Drawn from a seed, so that a demonstration can be repeated.
+_FAULTS = ("latency:20ms-60ms,seed=1", "lock:0.01,seed=1", "status:503:0.02,seed=1")
+
+_KEY_FIELD = "ExternalId__c"
+_LOOK_SECONDS = 0.1
+_LONGEST_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the demonstration came to."""
+
+    flow: str
+    snapshot: Snapshot
+    ledger: Ledger
+    seconds: float
+
+
+@click.command("demo")
+@click.option("--events", metavar="N", default=1_000, show_default=True, help="Events to publish.")
+@click.option("--seed", metavar="N", default=1, show_default=True, help="Which sample events.")
+@click.option(
+    "--flow",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A flow of Contact upserts by ExternalId__c  [default: the sample flow]",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def command(events: int, seed: int, flow: Path | None, form: str) -> int:
+    """Start a sandbox, run the sample flow on sample events, and sum up what became of them.
+
+    The events are single contacts, lists, lists of several hundred, repeated keys, and every kind
+    of trouble. The exit code is 0 only if each of them is accounted for: its records are in the
+    emulator's table as the last event said, or it is kept as a failed batch.
+    """
+    outcome = asyncio.run(_demonstrate(events, seed, flow))
+    if form == "json":
+        _say_json(outcome)
+    else:
+        _say_text(outcome)
+    return exits.OK if outcome.ledger.is_balanced else exits.PROBLEMS
+
+
+async def _demonstrate(count: int, seed: int, path: Path | None) -> _Outcome:
+    from workbench.app.flows import load_flow
+    from workbench.sandbox import Sandbox, SandboxError, SandboxOptions
+    from workbench.sandbox.traffic import SAMPLE_FLOW, contacts
+
+    click.echo("Starting nats-server and the Salesforce emulator ...", err=True)
+    try:
+        async with Sandbox(SandboxOptions(faults=_FAULTS, pubsub=False)) as sandbox:
+            settings = Settings(dict(os.environ), sandbox.environment)
+            flow = load_flow(path or SAMPLE_FLOW, settings)
+            store = FileStore(failed_folder(settings) / "demo.jsonl")
+            async with open_flow(flow, store) as opened:
+                click.echo(f"Running {flow.name} on {count:,} events ...", err=True)
+                started = time.monotonic()
+                published, unsettled = await _run(opened, list(contacts(count, seed)))
+                seconds = time.monotonic() - started
+                snapshot = opened.engine.snapshot()
+            ledger = balance(
+                published,
+                store.entries(),
+                await sandbox.rows("Contact"),
+                key_field=_KEY_FIELD,
+                unsettled=unsettled,
+            )
+    except SandboxError as error:
+        raise SettingsError(str(error)) from error
+    return _Outcome(flow.name, snapshot, ledger, seconds)
+
+
+async def _run(opened: OpenFlow, events: list[Any]) -> tuple[dict[int, list[Any]], int]:
+    """Publish while the engine runs, wait until the stream has heard about everything, stop.
+
+    Returns the records of every event by its sequence, and how many events are not settled.
+    """
+    from workbench.jetstream import Message, publish_all
+
+    running = asyncio.create_task(opened.engine.run())
+    try:
+        messages = [Message(event.subject, event.data, id=event.id) for event in events]
+        stored = await publish_all(opened.connection, messages)
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        while (info := await opened.source.info()).lag and time.monotonic() < deadline:
+            await asyncio.wait([running], timeout=_LOOK_SECONDS)
+            if running.done():
+                break
+    finally:
+        opened.engine.stop()
+        with suppress(asyncio.CancelledError):
+            await running
+    records = {
+        item.sequence: list(event.records) for item, event in zip(stored, events, strict=True)
+    }
+    return records, info.lag
+
+
+def _say_text(outcome: _Outcome) -> None:
+    snapshot, ledger = outcome.snapshot, outcome.ledger
+    per_request = snapshot.written / snapshot.requests if snapshot.requests else 0.0
+    rows = [
+        ("events", f"{ledger.events:,} published, {snapshot.acked:,} written, "
+                   f"{ledger.failed_events:,} kept as failed batches"),
+        ("records", f"{snapshot.written:,} written, {sum(snapshot.failures.values()):,} given up; "
+                    f"{ledger.rows:,} contacts in the org"),
+        *[(f"  {code}", f"{count:,}") for (_, code), count in sorted(snapshot.failures.items())],
+        ("requests", f"{snapshot.requests:,}, {per_request:.1f} records written by each, "
+                     f"{snapshot.retries:,} retries"),
+        ("time", f"{outcome.seconds:.1f} s, {ledger.events / outcome.seconds:,.0f} events and "
+                 f"{snapshot.written / outcome.seconds:,.0f} records a second"),
+    ]  # fmt: skip
+    click.echo(outcome.flow)
+    width = max(len(name) for name, _ in rows) + 2
+    for name, text in rows:
+        click.echo(f"  {name:<{width}}{text}")
+    if ledger.is_balanced:
+        click.echo("Every event is accounted for: the org's table and the failed batches add up.")
+        return
+    click.echo(f"{len(ledger.problems)} things do not add up:")
+    for problem in ledger.problems[:20]:
+        click.echo(f"  {problem}")
+
+
+def _say_json(outcome: _Outcome) -> None:
+    from workbench.codec import encode_pretty
+
+    snapshot, ledger = outcome.snapshot, outcome.ledger
+    click.echo(
+        encode_pretty(
+            {
+                "flow": outcome.flow,
+                "events": ledger.events,
+                "acked": snapshot.acked,
+                "failed_events": ledger.failed_events,
+                "records_written": snapshot.written,
+                "records_failed": {c: n for (_, c), n in sorted(snapshot.failures.items())},
+                "rows": ledger.rows,
+                "requests": snapshot.requests,
+                "retries": snapshot.retries,
+                "redelivered": snapshot.redelivered,
+                "seconds": round(outcome.seconds, 3),
+                "is_accounted_for": ledger.is_balanced,
+                "problems": list(ledger.problems),
+            }
+        )
+    )
