@@ -28,6 +28,7 @@ class Batcher:
         "_limits",
         "_linger",
         "_max_records",
+        "_records",
         "_since",
         "_singles",
     )
@@ -38,6 +39,7 @@ class Batcher:
         self._linger = linger_seconds
         self._singles: deque[Unit] = deque()
         self._groups: deque[Unit] = deque()
+        self._records = 0
         self._bytes = 0
         self._since = 0.0
         self._groups_since = 0.0
@@ -56,7 +58,16 @@ class Batcher:
             if not self._singles:
                 self._since = now
             self._singles.append(unit)
+            self._records += len(unit.records)
             self._bytes += unit.size
+
+    def extend(self, units: list[Unit], size: int, now: float) -> None:
+        """Queue many units of one record each at once; `size` is the sum of theirs."""
+        if not self._singles:
+            self._since = now
+        self._singles.extend(units)
+        self._records += len(units)
+        self._bytes += size
 
     def put_back(self, units: list[Unit], now: float) -> None:
         """Queue units, in their order, before all others: they were sent and have to go again."""
@@ -69,6 +80,7 @@ class Batcher:
                 if not self._singles:
                     self._since = now
                 self._singles.appendleft(unit)
+                self._records += len(unit.records)
                 self._bytes += unit.size
 
     def drop(self) -> list[Unit]:
@@ -76,7 +88,7 @@ class Batcher:
         units = [*self._singles, *self._groups]
         self._singles.clear()
         self._groups.clear()
-        self._bytes = 0
+        self._records = self._bytes = 0
         return units
 
     def next_deadline(self) -> float | None:
@@ -101,7 +113,7 @@ class Batcher:
     def _why(self, now: float, flush: bool) -> Full | None:
         if not self._singles:
             return None
-        if len(self._singles) >= self._max_records:
+        if self._records >= self._max_records:
             return "records"
         if self._bytes >= self._limits.max_bytes:
             return "bytes"
@@ -110,21 +122,33 @@ class Batcher:
         return "linger" if now >= self._since + self._linger else None
 
     def _take_singles(self, now: float) -> list[Unit]:
-        singles = self._singles
-        if len(singles) <= self._max_records and self._bytes < self._limits.max_bytes:
+        singles, max_bytes = self._singles, self._limits.max_bytes
+        if self._records <= self._max_records and self._bytes < max_bytes:
             units = list(singles)
             singles.clear()
-            self._bytes = 0
+            self._records = self._bytes = 0
             return units
         units = []
-        size = 0
-        while singles and len(units) < self._max_records:
-            following = singles[0].size
-            if units and size + following > self._limits.max_bytes:
-                break
-            size += following
-            units.append(singles.popleft())
-        self._bytes -= size
+        room, size = self._max_records, 0
+        while singles and room:
+            unit = singles[0]
+            count = len(unit.records)
+            fits = min(count, room)
+            if size + unit.size > max_bytes:
+                fits = min(fits, (max_bytes - size) * count // unit.size)
+                if not fits and units:
+                    break
+                fits = max(fits, 1)
+            singles.popleft()
+            self._bytes -= unit.size
+            if fits < count:
+                unit, *rest = unit.divide(fits)
+                singles.extendleft(reversed(rest))
+                self._bytes += sum(other.size for other in rest)
+            units.append(unit)
+            room -= fits
+            size += unit.size
+            self._records -= fits
         self._since = now
         return units
 

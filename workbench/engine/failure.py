@@ -61,21 +61,20 @@ def _failed_record(index: int, record: Record | None, outcome: Outcome | None) -
 
 def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:
     """What failed of an event in a stage, with every record and its outcome."""
-    outcomes = visit.outcomes or [None] * len(visit.all)
-    spec = visit.stage.spec
+    fate, spec = visit.fate, visit.stage.spec
     return _failed(
-        visit.of,
+        visit.event,
         spec,
         flow,
         now,
-        kind=visit.kind,
-        reason=visit.reason,
+        kind=fate.kind,
+        reason=fate.reason,
         branch=visit.branch,
         records=tuple(
             _failed_record(index, record, outcome)
-            for index, (record, outcome) in enumerate(zip(visit.all, outcomes, strict=True))
+            for index, (record, outcome) in enumerate(zip(visit.all, fate.outcomes, strict=True))
         ),
-        attempts=tuple(visit.attempts or ()),
+        attempts=tuple(fate.attempts),
         data=visit.data if visit.ticket is not None and visit.branch else None,
     )
 

@@ -24,6 +24,13 @@ class Lanes:
         self._lanes: dict[str, deque[Unit] | None] = {}
         self.waiting = 0
 
+    @property
+    def by_key(self) -> dict[str, deque[Unit] | None]:
+        """Who waits for each key that is held, None for nobody: for the engine's hot path, which
+        takes a free key by `by_key[key] = None` and gives one back that nobody waits for by
+        deleting it."""
+        return self._lanes
+
     def __len__(self) -> int:
         return len(self._lanes)
 
@@ -33,13 +40,7 @@ class Lanes:
         if keys is None:
             return True
         if type(keys) is str:
-            if keys not in self._lanes:
-                self._lanes[keys] = None
-                return True
-            self._queue(keys, unit)
-            unit.blocked = 1
-            self.waiting += 1
-            return False
+            keys = (keys,)
         for key in keys:
             if key in self._lanes:
                 self._queue(key, unit)
@@ -58,13 +59,11 @@ class Lanes:
 
     def leave(self, unit: Unit, ready: list[Unit]) -> None:
         """Give the unit's keys to the next in each line; who can go now is appended to `ready`."""
-        keys = unit.keys
-        if keys is None:
-            return
-        if type(keys) is str:
-            self.release(keys, ready)
-        else:
-            for key in keys:
+        keys, lanes = unit.keys, self._lanes
+        for key in () if keys is None else (keys,) if type(keys) is str else keys:
+            if lanes[key] is None:
+                del lanes[key]
+            else:
                 self.release(key, ready)
 
     def release(self, key: str, ready: list[Unit]) -> None:

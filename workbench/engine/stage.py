@@ -11,7 +11,7 @@ from workbench.engine.batcher import Batcher
 from workbench.engine.lanes import Lanes
 from workbench.engine.policy import RetryPolicy
 from workbench.engine.ports import Sink
-from workbench.engine.unit import Unit, Visit
+from workbench.engine.unit import Share, Unit, Visit
 from workbench.model import Batch, Event, Group, Record
 
 __all__ = ["Stage", "StageSpec"]
@@ -67,6 +67,7 @@ class Stage:
         self._count = 0
         self._batches = 0
         self._is_whole = spec.is_atomic or self.limits.is_one_event
+        self.is_simple = not self._is_whole and spec.order_key is None
 
     @property
     def waiting(self) -> int:
@@ -106,13 +107,27 @@ class Stage:
         if self._is_whole or (len(records) == 1 and indexes is None):
             visit.keys = self._keys(visit)
             return [visit]
+        if self.is_simple and indexes is None and self._are_free(visit):
+            return [visit]
         size = visit.size // len(records) + 1
         units: list[Unit] = []
         for index in range(len(records)) if indexes is None else indexes:
-            unit = Unit(visit, index, [records[index]], size)
+            unit = Share(visit, index, 1, size)
             unit.keys = self._keys(unit)
             units.append(unit)
         return units
+
+    def _are_free(self, visit: Visit) -> bool:
+        """Give a visit one key for each of its records, if nobody holds any and all differ."""
+        key_of, by_key = self.sink.key_of, self.lanes.by_key
+        keys = [key_of(record) for record in visit.all]
+        if keys[0] is None:
+            return not any(keys)
+        own = dict.fromkeys(keys)
+        if len(own) < len(keys) or None in own or not own.keys().isdisjoint(by_key):
+            return False
+        visit.keys = tuple(key for key in keys if key is not None)
+        return True
 
     def _keys(self, unit: Unit) -> str | tuple[str, ...] | None:
         key_of = self.sink.key_of
@@ -126,7 +141,7 @@ class Stage:
             if key is not None:
                 keys[key] = None
             if order_key is not None:
-                order = order_key(unit.visit.of, unit.visit.data, record)
+                order = order_key(unit.event, unit.visit.data, record)
                 if order is not None:
                     keys["order:" + order] = None
         return tuple(keys) or None
@@ -158,7 +173,7 @@ class Stage:
         attempt = 1 + max(unit.tries for unit in units)
         identity = f"{self.name}-{self._batches}"
         if not self.is_grouped(units[0]):
-            records = [unit.records[0] for unit in units]
+            records = [record for unit in units for record in unit.records]
             return Batch(identity, self.name, [Group(records)], attempt=attempt)
         atomic = self.spec.is_atomic
         size = self.limits.max_records

@@ -1,7 +1,8 @@
 """What the engine keeps of an event while it is being written.
 
-Made by the ten thousand a second, so they are slotted and mutable, and an event whose records all
-travel together costs one object: a `Visit` is then its own `Unit`.
+Made by the ten thousand a second, so they are slotted and mutable, and the usual event (one
+record, or all its records together) costs one object: its `Visit` is its own `Unit`. What only
+matters once something goes wrong, or an event is split, is in its `Fate`, made then.
 """
 
 from __future__ import annotations
@@ -13,53 +14,66 @@ from workbench.model import Attempt, Event, FailedBatch, Outcome, Record
 if TYPE_CHECKING:
     from workbench.engine.stage import Stage
 
-__all__ = ["Ticket", "Unit", "Visit"]
+__all__ = ["Fate", "Share", "Ticket", "Unit", "Visit"]
 
 
 class Unit:
-    """Records of one event that go into one collection together and share one fate.
+    """Records of one event that travel together.
+
+    All of an all-or-none event share one fate. Of other events they are only neighbours: the
+    batcher divides them where a request is full, and those that fail go on one by one.
 
     Attributes:
-        visit: the event's stay in the stage these belong to.
-        start: index of the first record within the visit's records.
-        records: one record, or all of an event that is all-or-none.
-        keys: what must not be in flight twice: None, one key, or a tuple of them.
+        event: where they come from.
+        records: one or more, consecutive in the event.
+        start: index of the first of them within all the event's records in this stage.
+        keys: what must not be in flight twice: None, one key, or a tuple of them. Where the
+            records may be divided there is one key for each, in their order, or None.
         blocked: how many of its keys are still held by an earlier unit.
         tries: how often it was sent and came back not written, in this delivery.
         size: roughly, in bytes.
     """
 
-    __slots__ = ("blocked", "keys", "records", "size", "start", "tries", "visit")
+    __slots__ = ("blocked", "event", "keys", "records", "size", "start", "tries")
 
-    visit: Visit
-
-    def __init__(self, visit: Visit, start: int, records: list[Record], size: int) -> None:
-        self.visit = visit
-        self.start = start
-        self.records = records
-        self.keys: str | tuple[str, ...] | None = None
-        self.blocked = 0
-        self.tries = 0
-        self.size = size
+    event: Event
+    records: list[Record]
+    start: int
+    keys: str | tuple[str, ...] | None
+    blocked: int
+    tries: int
+    size: int
 
     @property
-    def event(self) -> Event:
-        return self.visit.of
+    def visit(self) -> Visit:
+        """The event's stay in the stage that these records belong to."""
+        raise NotImplementedError
+
+    def divide(self, count: int) -> list[Share]:
+        """This unit as several of `count` records each (the last may have less), which take its
+        place, and its keys, in the visit."""
+        total, visit, keys = len(self.records), self.visit, self.keys
+        shares = []
+        for start in range(0, total, count):
+            size = self.size * min(count, total - start) // total
+            share = Share(visit, self.start + start, min(count, total - start), size)
+            share.tries = self.tries
+            if keys is not None:
+                assert type(keys) is tuple
+                part = keys[start : start + count]
+                share.keys = part[0] if len(part) == 1 else part
+            shares.append(share)
+        visit.open += len(shares) - 1
+        return shares
 
 
-class Visit(Unit):
-    """One event in one stage, from rendering until its last record has its last outcome.
+class Fate:
+    """What is known of a visit's records beyond "all written".
 
     Attributes:
-        of: the event.
-        stage: where it is.
-        ticket: what binds the visits of an event together; None in a flow of one stage.
-        data: what the stage rendered from.
-        branch: the upstream task's name where the stage has several, else "".
-        all: every rendered record of the event in this stage.
-        open: units without a last outcome.
-        outcomes: one per record once any is worth keeping, else None.
-        redeliver: seconds after which the stream shall deliver it again; None if it need not.
+        outcomes: one per record of the visit, None for what was not sent yet.
+        redeliver: seconds after which the stream shall deliver the event again; None if it need
+            not.
         kind, reason: why it is given up (`FailedBatch.kind`), empty while nothing is.
         attempts: requests that did not write all of it.
         is_partly_written: whether any record of it is in Salesforce.
@@ -69,21 +83,39 @@ class Visit(Unit):
 
     __slots__ = (
         "again",
-        "all",
         "attempts",
-        "branch",
-        "data",
         "is_partly_written",
         "kept",
         "kind",
-        "of",
-        "open",
         "outcomes",
         "reason",
         "redeliver",
-        "stage",
-        "ticket",
     )
+
+    def __init__(self, count: int) -> None:
+        self.outcomes: list[Outcome | None] = [None] * count
+        self.redeliver: float | None = None
+        self.kind = ""
+        self.reason = ""
+        self.attempts: list[Attempt] = []
+        self.is_partly_written = False
+        self.kept: set[str] = set()
+        self.again: list[int] = []
+
+
+class Visit(Unit):
+    """One event in one stage, from rendering until its last record has its last outcome.
+
+    Attributes:
+        stage: where it is.
+        ticket: what binds the visits of an event together; None in a flow of one stage.
+        data: what the stage rendered from.
+        branch: the upstream task's name where the stage has one that is not the source, else "".
+        all: every rendered record of the event in this stage.
+        open: units without a last outcome.
+    """
+
+    __slots__ = ("_fate", "all", "branch", "data", "open", "stage", "ticket")
 
     def __init__(
         self,
@@ -94,28 +126,56 @@ class Visit(Unit):
         records: list[Record],
         branch: str = "",
     ) -> None:
-        self.visit = self
-        self.start = 0
-        self.records = records
+        self.event = event
+        self.records = self.all = records
+        self.start = self.blocked = self.tries = 0
         self.keys = None
-        self.blocked = 0
-        self.tries = 0
         self.size = len(event.data)
-        self.of = event
         self.stage = stage
         self.ticket = ticket
         self.data = data
         self.branch = branch
-        self.all = records
         self.open = 1
-        self.outcomes: list[Outcome | None] | None = None
-        self.redeliver: float | None = None
-        self.kind = ""
-        self.reason = ""
-        self.attempts: list[Attempt] | None = None
-        self.is_partly_written = False
-        self.kept: set[str] | None = None
-        self.again: list[int] | None = None
+        self._fate: Fate | None = None
+
+    @property
+    def visit(self) -> Visit:
+        return self
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is known of it but that it is under way or written."""
+        return self._fate is None
+
+    @property
+    def fate(self) -> Fate:
+        """What is known of its records; made when first asked for."""
+        if self._fate is None:
+            self._fate = Fate(len(self.all))
+        return self._fate
+
+    @fate.setter
+    def fate(self, fate: Fate) -> None:
+        self._fate = fate
+
+
+class Share(Unit):
+    """Some records of an event whose records may be divided: `count` from index `start` on."""
+
+    __slots__ = ("_visit",)
+
+    def __init__(self, visit: Visit, start: int, count: int, size: int) -> None:
+        self.event = visit.event
+        self.records = visit.all[start : start + count]
+        self.start = start
+        self.keys = None
+        self.blocked = self.tries = 0
+        self.size = size
+        self._visit = visit
+
+    @property
+    def visit(self) -> Visit:
+        return self._visit
 
 
 class Ticket:

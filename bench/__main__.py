@@ -1,0 +1,5 @@
+"""`make bench`."""
+
+from bench.throughput import main
+
+main()
