@@ -67,7 +67,8 @@ class HttpServer:
             keepalive_timeout=3_600,
             logger=logging.getLogger(__name__),
         )
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0)
+        # Not 0: that would mean to wait for as long as the slowest answer takes.
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.01)
         await self._runner.setup()
         for listening, context in sockets:
             site = web.SockSite(self._runner, listening, ssl_context=context)
