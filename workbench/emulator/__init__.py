@@ -11,5 +11,13 @@ from .emulator import Emulator, EmulatorOptions
 from .faults import FaultError
 from .objects import DeclarationError
 from .org import Credentials
+from .pubsub_limits import PubSubLimits
 
-__all__ = ["Credentials", "DeclarationError", "Emulator", "EmulatorOptions", "FaultError"]
+__all__ = [
+    "Credentials",
+    "DeclarationError",
+    "Emulator",
+    "EmulatorOptions",
+    "FaultError",
+    "PubSubLimits",
+]

@@ -75,8 +75,8 @@ class Bus:
         self,
         *,
         retention_seconds: float = RETENTION_SECONDS,
-        max_events: int = 500_000,
-        max_bytes: int = 256 * 1024 * 1024,
+        max_events: int = 250_000,
+        max_bytes: int = 128 * 1024 * 1024,
         hourly_allocation: int = HOURLY_ALLOCATION,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -211,7 +211,7 @@ class Bus:
             self._first_retained = event.position
             log = self._logs[event.topic]
             log.dropped += 1
-            # Cutting only when half is waste keeps dropping an event O(1).
-            if log.dropped * 2 >= len(log.events):
+            # Cutting only now and then keeps dropping an event O(1).
+            if log.dropped * 16 >= len(log.events):
                 del log.events[: log.dropped]
                 log.dropped = 0

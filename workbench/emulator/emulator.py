@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .certificates import TlsFiles, jwt_key_pair, make_tls_files, server_context
 from .faults import Faults
 from .objects import load_schema
-from .org import DAILY_CALLS, Credentials, Org
+from .org import DAILY_CALLS, HOURLY_EVENTS, Credentials, Org
+from .pubsub_limits import PubSubLimits
 
 if TYPE_CHECKING:
     from .pubsub import PubSubServer
@@ -37,6 +38,9 @@ class EmulatorOptions:
     faults: tuple[str, ...] = ()
     """Texts of the form in faults.py."""
     daily_calls: int = DAILY_CALLS
+    hourly_events: int = HOURLY_EVENTS
+    pubsub_limits: PubSubLimits = field(default_factory=PubSubLimits)
+    """Sizes and times of Pub/Sub, for those who cannot wait for an idle stream's 1,800 s."""
     folder: Path | None = None
     """Where certificates are written; None for a temporary folder, removed at the end."""
     credentials: Credentials = field(default_factory=Credentials)
@@ -60,6 +64,7 @@ class Emulator:
             load_schema(*self.options.objects),
             credentials=self.options.credentials,
             daily_calls=self.options.daily_calls,
+            hourly_events=self.options.hourly_events,
             faults=Faults(self.options.faults),
         )
         self.login_url = ""
@@ -162,6 +167,7 @@ class Emulator:
             tls=files,
             port=self.options.pubsub_port,
             tls_port=self.options.pubsub_tls_port,
+            limits=self.options.pubsub_limits,
         )
         await server.start()
         stack.push_async_callback(server.aclose)

@@ -21,6 +21,13 @@ M = MESSAGES
 class Client:
     """The six rpcs as callables, with the metadata of a logged-in user."""
 
+    GetTopic: Any
+    GetSchema: Any
+    Publish: Any
+    PublishStream: Any
+    Subscribe: Any
+    ManagedSubscribe: Any
+
     def __init__(self, server: PubSubServer, channel: Any) -> None:
         self.server = server
         self.channel = channel
@@ -53,7 +60,9 @@ class Client:
 
     def event(self, *, id: str = "", schema_id: str | None = None, **values: Any) -> Any:
         """A ProducerEvent of the sample topic."""
-        schema = self.server.topics.get(TOPIC).schema
+        topic = self.server.topics.get(TOPIC)
+        assert topic is not None
+        schema = topic.schema
         values = {"CreatedDate": 1_700_000_000_550, "CreatedById": USER_ID} | values
         return M["ProducerEvent"](
             id=id,

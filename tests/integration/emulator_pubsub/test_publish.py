@@ -42,7 +42,9 @@ async def test_events_without_id_get_one_on_success_and_none_on_failure(client: 
 
 async def test_each_fault_of_an_event_is_its_own_and_neighbours_pass(client: Client) -> None:
     good = client.event(id="good")
-    other = client.server.topics.get("/event/CRM_Event__e").schema
+    crm = client.server.topics.get("/event/CRM_Event__e")
+    assert crm is not None
+    other = crm.schema
     foreign = other.encode({"CreatedDate": 1, "CreatedById": USER_ID, "Message__c": "x"})
     message = M["ProducerEvent"]
     cases = {

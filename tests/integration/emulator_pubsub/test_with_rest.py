@@ -9,7 +9,7 @@ import aiohttp
 import grpc
 import pytest
 
-from workbench.emulator import Emulator, EmulatorOptions
+from workbench.emulator import Emulator, EmulatorOptions, PubSubLimits
 
 from .conftest import TOPIC, Client, M, collect, refusal
 
@@ -83,7 +83,9 @@ async def test_an_event_posted_as_a_row_is_on_the_bus(client: Client, http: Http
     assert body["errors"][0]["statusCode"] == "OPERATION_ENQUEUED"
     (event,) = await collect(call, 1)
     assert event.event.id == body["errors"][0]["message"]
-    values = client.server.topics.schema(event.event.schema_id).decode(event.event.payload)
+    schema = client.server.topics.schema(event.event.schema_id)
+    assert schema is not None
+    values = schema.decode(event.event.payload)
     assert values["Order_ID__c"] == "7"
     assert values["Status__c"] is None
     assert values["Timestamp__c"] == 1795431600500
@@ -187,6 +189,19 @@ async def test_the_state_counts_what_is_on_the_bus(client: Client, http: Http) -
     _, state = await http("GET", "/emulator/state")
     assert state["bus"]["events"][TOPIC] == 3
     assert state["bus"]["published_last_hour"] == 3
+
+
+async def test_limits_are_options_of_the_emulator() -> None:
+    limits = PubSubLimits(publish_idle_seconds=0.1)
+    options = EmulatorOptions(pubsub=True, tls=False, hourly_events=1, pubsub_limits=limits)
+    async with Emulator(options) as emulator:
+        assert emulator.pubsub is not None
+        assert emulator.pubsub_tls_address == ""
+        async with grpc.aio.insecure_channel(emulator.pubsub_address) as channel:
+            client = Client(emulator.pubsub, channel)
+            response = await client.publish(*client.events(2))
+            assert [bool(r.replay_id) for r in response.results] == [True, False]
+            assert (await refusal(client.PublishStream().read()))[0] == grpc.StatusCode.CANCELLED
 
 
 async def test_a_reset_empties_the_bus(client: Client, http: Http) -> None:
