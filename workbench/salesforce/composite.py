@@ -32,7 +32,13 @@ from workbench.model import (
 from workbench.salesforce.client import SalesforceClient, is_stop, stop_error
 from workbench.salesforce.codes import Suspect
 from workbench.salesforce.operations import Body, CompositeSettings, field_of
-from workbench.salesforce.request import Request, RequestBuilder, id_of
+from workbench.salesforce.request import (
+    DEFAULT_API_VERSION,
+    Request,
+    RequestBuilder,
+    id_of,
+    normal_version,
+)
 from workbench.salesforce.results import read
 
 __all__ = ["MAX_ISOLATING_REQUESTS", "CompositeSink", "key_of"]
@@ -86,7 +92,7 @@ class CompositeSink:
         self._client = client
         self.settings = settings
         self.limits = settings.limits
-        self._api_version = api_version
+        self._api_version = normal_version(api_version or DEFAULT_API_VERSION)
         self._builder: RequestBuilder | None = None
 
     def key_of(self, record: Record) -> str | None:
@@ -97,8 +103,8 @@ class CompositeSink:
     def builder(self) -> RequestBuilder:
         """Builds this task's requests for the API version that the client has found."""
         version = self._client.api_version if self._client else self._api_version
-        if self._builder is None or (version and self._builder.api_version != version):
-            self._builder = RequestBuilder(self.settings, *([version] if version else []))
+        if self._builder is None or self._builder.api_version != version:
+            self._builder = RequestBuilder(self.settings, version)
         return self._builder
 
     def request_of(self, batch: Batch) -> Request:
@@ -185,13 +191,11 @@ class CompositeSink:
                     )
             else:
                 pieces.append(piece.only(left))
-        answer = Answer([])
-        if pieces:
-            answer = await self.write(_joined(batch, pieces))
-            _spread(answer.outcomes, pieces, outcomes)
-            _spread(answer.results, pieces, results)
+        answer = await self.write(_joined(batch, pieces)) if pieces else Answer([])
+        _spread(answer.outcomes, pieces, outcomes)
+        _spread(answer.results, pieces, results)
         answer.outcomes = [outcome for outcome in outcomes if outcome is not None]
-        answer.results = results
+        answer.results = results if answer.results else ()
         return answer
 
     async def _isolate(self, batch: Batch, answer: Answer) -> None:
@@ -218,6 +222,7 @@ class CompositeSink:
                 partial = Answer([Unsent(str(error), error.code or "NOT_SENT")] * _count(part))
             _spread(partial.outcomes, part, outcomes)
             _spread(partial.results, part, results)
+            answer.api_used = partial.api_used or answer.api_used
             stack += self._smaller(batch, part, outcomes)
             is_any_accepted |= not all(type(outcome) is Suspect for outcome in partial.outcomes)
             is_cut_short = _is_out_of_service(partial.outcomes[0])
@@ -252,7 +257,6 @@ class CompositeSink:
 class _Piece:
     """Part of one group of a batch: the records and where in the batch they stand."""
 
-    group: int
     all_or_none: bool
     indices: list[int]
     records: list[Record]
@@ -264,15 +268,14 @@ class _Piece:
     def only(self, indices: list[int]) -> _Piece:
         """The piece without the other records."""
         kept = dict(zip(self.indices, self.records, strict=True))
-        return _Piece(self.group, self.all_or_none, indices, [kept[i] for i in indices])
+        return _Piece(self.all_or_none, indices, [kept[i] for i in indices])
 
 
 def _pieces_of(batch: Batch) -> list[_Piece]:
     pieces, start = [], 0
-    for number, group in enumerate(batch.groups):
+    for group in batch.groups:
         end = start + len(group.records)
-        indices = list(range(start, end))
-        pieces.append(_Piece(number, group.all_or_none, indices, group.records))
+        pieces.append(_Piece(group.all_or_none, list(range(start, end)), group.records))
         start = end
     return pieces
 

@@ -399,6 +399,20 @@ class TestLogins:
             await client.probe()
         await client.aclose()
 
+    async def test_an_instance_url_of_the_file_wins(self, org: Emulator) -> None:
+        url = org.login_url.replace("127.0.0.1", "localhost")
+        client = client_of(by_password(org, instance_url=url))
+        assert (await client.open()).instance_url == url
+        await client.aclose()
+
+    async def test_a_ready_token_that_expires_is_replaced_by_a_login(self, org: Emulator) -> None:
+        value = by_password(org, access_token="00D!gone", instance_url=org.login_url)
+        client = client_of(value)
+        answer = await sink_of(client).write(Batch("b", "t", [Group([contact(1)])]))
+        assert isinstance(answer.outcomes[0], Written)
+        assert org.org.sessions.issued == 1
+        await client.aclose()
+
     async def test_over_tls(self, org: Emulator) -> None:
         value = by_password(org, login_url=org.tls_url, ca_file=str(org.ca_file))
         await logs_in(client_of(value), Grant.PASSWORD)

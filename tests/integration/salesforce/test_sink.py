@@ -412,6 +412,7 @@ class TestIds:
         found = await sink_of("delete").write(work)
         assert [type(outcome) for outcome in found.outcomes] == [RolledBack, Refused]
         assert org.asked == []
+        assert found.results == ()
 
 
 class TestProbe:
