@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .bus import HOURLY_EVENTS
 from .certificates import TlsFiles, jwt_key_pair, make_tls_files, server_context
 from .faults import Faults
 from .objects import load_schema
-from .org import DAILY_CALLS, HOURLY_EVENTS, Credentials, Org
+from .org import DAILY_CALLS, Credentials, Org
 from .pubsub_limits import PubSubLimits
 
 if TYPE_CHECKING:

@@ -129,6 +129,8 @@ def _values(event: EventType, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(field: Field, value: Any) -> Any:
+    if value == "" and field.type in ("text", "textarea"):
+        return value  # an event keeps what a row would turn into null
     try:
         checked = field.checker()(value)
     except RowError as error:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .bus import Bus
+from .bus import HOURLY_EVENTS, Bus
 from .faults import Faults
 from .fields import datetime_text
 from .ids import IdMaker
@@ -41,9 +41,6 @@ MOST_LOGGED = 1_000
 DAILY_CALLS = 5_000_000
 """A full sandbox's calls in 24 hours (facts/salesforce-rest.md section 6). The emulator counts
 from its start or last reset."""
-HOURLY_EVENTS = 5_000_000
-"""Far more than any edition has (250,000; Developer 50,000), so that a load test meets this limit
-only when it asks for it."""
 
 
 @dataclass(slots=True)

@@ -53,8 +53,7 @@ def authenticate(metadata: Iterable[tuple[str, Any]], sessions: Sessions, org_id
     for header in _HEADERS:
         if not str(values.get(header, "")).strip():
             raise Refusal.of(Cause.HEADERS, f"The header {header} is missing or blank.")
-    url = urlsplit(values["instanceurl"])
-    if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/"):
+    if not _is_origin(values["instanceurl"]):
         raise Refusal.of(
             Cause.HEADERS, "The header instanceurl must be the scheme and host of the org, no path."
         )
@@ -73,6 +72,15 @@ def named_topic(topics: Topics, name: str, *, blank: Cause) -> Topic:
             Cause.TOPIC_NOT_FOUND if name.startswith("/") else Cause.TOPIC_PERMISSION, name
         )
     return topic
+
+
+def _is_origin(text: str) -> bool:
+    """Scheme and host, perhaps a port, and no path but a slash."""
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname) and not url.path.strip("/")
 
 
 def _is_tenant(text: str, org_id: str) -> bool:

@@ -46,7 +46,7 @@ class Publisher:
         reader = asyncio.create_task(self._read_requests(call, outbox))
         try:
             while (answer := await outbox.get()) is not None:
-                if isinstance(answer, Refusal):
+                if isinstance(answer, Exception):
                     raise answer
                 await call.context.write(answer)
         finally:
@@ -74,8 +74,8 @@ class Publisher:
                 if any(result.replay_id for result in response.results):
                     last_valid = loop.time()
                 outbox.put(response, delay, late=self._faults.lateness(call, topic))
-        except Refusal as refusal:
-            outbox.put(refusal, delay)
+        except Exception as error:
+            outbox.put(error, delay)
         else:
             outbox.end()
 
@@ -154,7 +154,8 @@ class Publisher:
 class _Outbox:
     """The answers of one stream on their way out, each after its delay.
 
-    None ends the stream. An answer never overtakes an earlier one, except one put with `late`.
+    An exception ends the stream with it, None without one. No answer overtakes an earlier one, but
+    for those put with `late`.
     """
 
     def __init__(self) -> None:
@@ -185,7 +186,8 @@ class _Outbox:
 
     def end(self) -> None:
         """End the stream after everything put before, late or not."""
-        self.put(None, max(0.0, self._late_due - self._loop.time()))
+        due = max(self._due, self._late_due, self._loop.time()) + 1e-6
+        self._loop.call_at(due, self._queue.put_nowait, None)
 
     def _release(self, answer: Any) -> None:
         self._waiting -= 1

@@ -50,7 +50,7 @@ class Feed:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._last_sent = self._loop.time()
-        self._refusal: Refusal | None = None
+        self._error: Exception | None = None
         self._has_ended = False
         self._wake = self._bus.watch(topic.name)
 
@@ -62,12 +62,15 @@ class Feed:
         """Send until the client is done or the stream is refused."""
         reader = asyncio.create_task(self._read(on_request))
         try:
-            while not (self._has_ended and self.pending == 0):
+            while True:
                 self._wake.clear()
-                if self._refusal is not None:
-                    raise self._refusal
-                if not await self._send_events():
-                    await self._wait()
+                if self._error is not None:
+                    raise self._error
+                if await self._send_events():
+                    continue
+                if self._has_ended and self.pending == 0:
+                    return
+                await self._wait()
         finally:
             self._bus.unwatch(self.topic.name, self._wake)
             reader.cancel()
@@ -78,8 +81,8 @@ class Feed:
             while (request := await self.call.read()) is not None:
                 on_request(request)
                 self._wake.set()
-        except Refusal as refusal:
-            self._refusal = refusal
+        except Exception as error:
+            self._error = error
         self._has_ended = True
         self._wake.set()
 

@@ -91,8 +91,10 @@ class Topics:
         """
         schema = event_schema(event, fields)
         self._schemas[schema.id] = schema
-        topic = Topic(f"/event/{event}", schema, can_publish, can_subscribe)
-        self._topics[topic.name] = topic
+        name = f"/event/{event}"
+        topic = self._topics.setdefault(name, Topic(name, schema))
+        # Changed in place: open streams hold the topic.
+        topic.schema, topic.can_publish, topic.can_subscribe = schema, can_publish, can_subscribe
         return topic
 
     def add_field(self, event: str, name: str, kind: str) -> EventSchema:

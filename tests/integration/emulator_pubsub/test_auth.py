@@ -39,6 +39,7 @@ async def test_every_form_of_the_tenant_is_understood(client: Client, form: str)
         ({"accesstoken": None}, "service.auth.headers.invalid", "accesstoken"),
         ({"tenantid": " "}, "service.auth.headers.invalid", "tenantid"),
         ({"instanceurl": None}, "service.auth.headers.invalid", "instanceurl"),
+        ({"instanceurl": "http://[::1"}, "service.auth.headers.invalid", "scheme and host"),
         ({"instanceurl": "localhost"}, "service.auth.headers.invalid", "scheme and host"),
         ({"instanceurl": "https://h/services"}, "service.auth.headers.invalid", "no path"),
         ({"accesstoken": "00D!never"}, "service.auth.error", "authentication"),

@@ -162,6 +162,14 @@ async def test_wrong_later_requests(client: Client) -> None:
     assert (await refusal(call.read()))[1] == "subscription.fetch.requested.events.invalid"
 
 
+async def test_a_wrong_request_without_credit_left_is_refused_too(client: Client) -> None:
+    await client.publish(client.event())
+    call = await client.subscribe(num_requested=1)
+    await collect(call, 1)
+    await call.write(M["FetchRequest"](num_requested=0))
+    assert (await refusal(call.read()))[1] == "subscription.fetch.requested.events.invalid"
+
+
 async def test_a_topic_that_may_not_be_read(client: Client) -> None:
     client.server.topics.declare("OrderStatus__e", [], can_subscribe=False)
     call = await client.subscribe()
