@@ -32,7 +32,6 @@ FIELDS = {
 }
 DATA = {"last_name": "Lie", "first_name": "Kari", "email": "k@x.no", "phone": "+47", "id": "7"}
 EVENT = Event("crm.contacts", b"{}")
-ROUNDS, COUNT = 7, 20_000
 
 
 def by_hand(event: Event, data: Any) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def ours(template: str) -> Callable[[], Any]:
     return lambda: render(EVENT, DATA, None)
 
 
-def measure() -> dict[str, tuple[float, float]]:
+def measure(rounds: int = 7, count: int = 20_000) -> dict[str, tuple[float, float]]:
     """Per case: microseconds per event, and the ratio to the hand-written getter."""
     cases = {
         "hand-written getter": lambda: by_hand(EVENT, DATA),
@@ -73,9 +72,9 @@ def measure() -> dict[str, tuple[float, float]]:
         "stock, compile_expression per field": stock(),
     }
     times: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, case in cases.items():
-            times[name].append(timeit.timeit(case, number=COUNT) / COUNT * 1e6)
+            times[name].append(timeit.timeit(case, number=count) / count * 1e6)
     base = statistics.median(times["hand-written getter"])
     return {n: (statistics.median(t), statistics.median(t) / base) for n, t in times.items()}
 

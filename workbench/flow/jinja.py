@@ -18,15 +18,25 @@ from jinja2.runtime import Context
 
 from workbench.flow import expression
 from workbench.flow.expression import Lookup, MissingValueError, Roots, TemplateProblem
-from workbench.flow.sandbox import BOUNDED, EACH, METHOD, OUTPUT, TEXT, Sandbox, clean
+from workbench.flow.sandbox import BOUNDED, EACH, METHOD, OUTPUT, RANGE, TEXT, Sandbox, clean
 
-__all__ = ["Analysis", "Program", "analyse", "compile_together", "run_one", "undefined"]
+__all__ = [
+    "RESULT",
+    "Analysis",
+    "Frame",
+    "Program",
+    "analyse",
+    "compile_together",
+    "run_one",
+    "start",
+    "undefined",
+]
 
 MAX_TEMPLATE = 20_000
 _ROOTS = ("event", "env", "record")
-_RESULT = "_wb_result"
+RESULT = "_wb_result"
 _ENVIRONMENT = Sandbox()
-_RANGE = _ENVIRONMENT.globals["range"]
+start = _ENVIRONMENT.start
 _ALLOWED = (
     nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Tuple, nodes.List,
     nodes.Dict, nodes.Pair, nodes.Keyword, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call,
@@ -60,7 +70,7 @@ class Analysis:
 
         for name in sorted(finder.stored & {*_ROOTS, "range", "loop"}):
             raise TemplateProblem("template.name", f"'{name}' can't be given another meaning")
-        known = {*finder.stored, "range", "loop"}
+        known = {*finder.stored, "loop"}
         for name in finder.loaded:
             if name in _ROOTS:
                 continue
@@ -83,27 +93,31 @@ class Analysis:
 
 
 class Program:
-    """The compiled expressions of one payload."""
+    """The compiled expressions of one payload, in pieces that `payload` writes into its function.
 
-    __slots__ = ("_root",)
+    `root(Frame(inputs))` is a generator that leaves the values, in order, in `frame.vars[RESULT]`;
+    `start` is called before where anything has to be counted.
+    """
 
-    def __init__(self, root: Any) -> None:
-        self._root = root
+    __slots__ = ("is_counted", "root")
 
-    def run(self, inputs: dict[str, Any]) -> Any:
+    def __init__(self, root: Any, is_counted: bool) -> None:
+        self.root = root
+        self.is_counted = is_counted
+
+    def run(self, inputs: dict[str, Any]) -> list[Any]:
         """The value of every expression, in order, for these inputs.
 
         Raises:
             Exception: whatever a template can run into; `run_one` tells it apart.
         """
-        _ENVIRONMENT.start()
-        inputs["range"] = _RANGE
-        context = _Context(inputs)
-        next(self._root(context), None)
-        return [value if type(value) is str else clean(value) for value in context.vars[_RESULT]]
+        start()
+        frame = Frame(inputs)
+        next(self.root(frame), None)
+        return [clean(value) for value in frame.vars[RESULT]]
 
 
-class _Context(Context):
+class Frame(Context):
     """Jinja's context without what it copies for each rendering: all but `vars` is shared."""
 
     environment = _ENVIRONMENT
@@ -114,7 +128,7 @@ class _Context(Context):
 
     def __init__(self, inputs: dict[str, Any]) -> None:
         self.parent = inputs
-        self.vars = {}
+        self.vars: dict[str, Any] = {}
         # Instance attribute over the method: names are known to be there, a dict answers fastest.
         self.resolve_or_missing = inputs.__getitem__  # type: ignore[method-assign,assignment]
 
@@ -147,13 +161,14 @@ def compile_together(analyses: list[Analysis], inputs: Mapping[Lookup, str]) -> 
                 output.nodes = [_as_text(node, OUTPUT) for node in output.nodes]
             body.append(nodes.AssignBlock(nodes.Name(name, "store"), None, parts))
             results.append(nodes.Filter(nodes.Name(name, "load"), BOUNDED, [], [], None, None))
-    body.append(nodes.Assign(nodes.Name(_RESULT, "store"), nodes.Tuple(results, "load")))
+    body.append(nodes.Assign(nodes.Name(RESULT, "store"), nodes.Tuple(results, "load")))
     template = nodes.Template(body, lineno=1)
     template.set_lineno(1)
     template.set_environment(_ENVIRONMENT)
     namespace: dict[str, Any] = {"environment": _ENVIRONMENT}
     exec(_ENVIRONMENT.compile(template, name="template", filename="<template>"), namespace)
-    return Program(namespace["root"])
+    is_counted = bool(body[:-1]) or template.find(nodes.For) is not None
+    return Program(namespace["root"], is_counted)
 
 
 def run_one(analysis: Analysis, roots: Roots) -> Any:
@@ -213,6 +228,7 @@ class _Rewriter:
             return node
         if isinstance(node, nodes.Call):
             return self._call(node, guarded)
+        self._check_filter(node)
         self._children(node, guarded)
         if isinstance(node, nodes.For):
             if node.recursive:
@@ -223,10 +239,12 @@ class _Rewriter:
             return nodes.Filter(nodes.Concat(parts), BOUNDED, [], [], None, None)
         return node
 
+    def _check_filter(self, node: Any) -> None:
+        if isinstance(node, nodes.Filter) and node.name.startswith("wb_"):
+            raise TemplateProblem("template.not_supported", f"there is no filter '{node.name}'")
+
     def _children(self, node: Any, guarded: bool) -> None:
         if isinstance(node, nodes.Filter):
-            if node.name.startswith("wb_"):
-                raise TemplateProblem("template.not_supported", f"No filter named '{node.name}'.")
             guarded_child = guarded or node.name in {"default", "d"}
         else:
             guarded_child = guarded or isinstance(
@@ -259,12 +277,13 @@ class _Rewriter:
                 elif isinstance(value, list):
                     setattr(call, field, [self.visit(item, guarded) for item in value])
             return call
-        if not (isinstance(target, nodes.Name) and target.name == "range"):
+        if not (isinstance(target, nodes.Name) and target.name == "range") or node.kwargs:
             raise TemplateProblem(
                 "template.not_supported", "only range() and methods can be called in a template"
             )
-        self._children(node, guarded)
-        return node
+        call = nodes.Filter(nodes.Const(None), RANGE, node.args, [], node.dyn_args, None)
+        self._children(call, guarded)
+        return call
 
     def _replaced(self, lookup: Lookup, guarded: bool) -> nodes.Expr:
         self.found[lookup] = None

@@ -127,13 +127,13 @@ class _Generated:
         body = self._source(self.compiled.value, ())
         lines = ["def render(event, data, record):", "  try:"]
         if self.programs:
-            from workbench.flow import jinja
+            from workbench.flow import jinja, sandbox
 
             program = jinja.compile_together(
                 [leaf.program for _, leaf in self.programs], self.inputs
             )
-            names["program"] = program.run
-            names["tolerant"] = self._tolerant
+            names |= {"root": program.root, "Frame": jinja.Frame, "clean": sandbox.clean}
+            names |= {"start": jinja.start, "tolerant": self._tolerant}
             inputs = ", ".join(
                 f"{name!r}: {expression.source(lookup)}" for lookup, name in self.inputs.items()
             )
@@ -142,7 +142,10 @@ class _Generated:
                 f"      inputs = {{{inputs}}}",
                 "    except (KeyError, IndexError, TypeError):",
                 "      inputs = tolerant(event, data, record)",
-                "    j = program(inputs)",
+                "    start()" if program.is_counted else "    pass",
+                "    frame = Frame(inputs)",
+                "    next(root(frame), None)",
+                f"    j = frame.vars[{jinja.RESULT!r}]",
             ]
         lines += [
             f"    return {body}",
@@ -168,7 +171,8 @@ class _Generated:
 
     def _leaf_source(self, leaf: Leaf, path: Path) -> str:
         if leaf.parts is None:
-            return f"j[{self.slots[path]}]"
+            slot = self.slots[path]
+            return f"(x if type(x := j[{slot}]) is str else clean(x))"
         if len(leaf.parts) == 1 and isinstance(leaf.parts[0], tuple):
             return expression.source(leaf.parts[0])
         parts = [

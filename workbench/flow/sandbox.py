@@ -30,7 +30,8 @@ MAX_STEPS = 10_000
 MAX_BITS = 4096
 MAX_PADDING = 10_000
 
-TEXT, METHOD, EACH, OUTPUT, BOUNDED = "wb_text", "wb_method", "wb_each", "wb_output", "wb_bounded"
+TEXT, METHOD, EACH, RANGE = "wb_text", "wb_method", "wb_each", "wb_range"
+OUTPUT, BOUNDED = "wb_output", "wb_bounded"
 """Filters of ours that the compiler in `jinja` puts in; templates can't name them."""
 
 # fmt: off
@@ -73,10 +74,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             filters[name] = _with_small_numbers(filters[name])
         filters |= {"replace": _replace, "join": _join, "format": _format, "tojson": _tojson}
         filters |= {"string": text_of, TEXT: _text, METHOD: _call_method}
-        filters |= {EACH: self._each, OUTPUT: self._output, BOUNDED: _bounded}
+        filters |= {EACH: self._each, RANGE: _range, OUTPUT: self._output, BOUNDED: _bounded}
         self.filters = filters
         self.tests = {name: test for name, test in TESTS.items() if name != "callable"}
-        self.globals = {"range": _range}
+        self.globals = {}
 
     def start(self) -> None:
         """Begin a rendering: what counts, counts from here."""
@@ -118,8 +119,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return result
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Only what this module put there may be called."""
-        return obj is _range
+        """Nothing: what may be called is called through filters of ours."""
+        return False
 
     def _each(self, values: Iterable[Any]) -> Iterator[Any]:
         for value in values:
@@ -143,32 +144,57 @@ def clean(value: Any) -> Any:
         ValueError: something has no form in JSON, or is too large.
         jinja2.UndefinedError: something in it is not there.
     """
-    return _clean(value, [MAX_LENGTH])
+    return _Cleaner().clean(value)
 
 
-def _clean(value: Any, left: list[int]) -> Any:
-    if value is None or type(value) in (str, bool):
-        return value
-    left[0] -= 1
-    if left[0] < 0:
-        raise ValueError(f"it gives more than {MAX_LENGTH:,} values")
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise ValueError("it gives a whole number of more than 64 bits")
-        return value
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError(f"it gives {value}, which JSON has no form for")
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, StrictUndefined):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {text_of(key): _clean(item, left) for key, item in value.items()}
-    if isinstance(value, (list, tuple, Iterator, range)):
-        return [_clean(item, left) for item in value]
-    raise ValueError(f"it gives a {type(value).__name__}, which is no JSON value")
+class _Cleaner:
+    """Counts what it makes; what is reached twice is made once and counted twice."""
+
+    def __init__(self) -> None:
+        self.left = MAX_LENGTH
+        self.done: dict[int, tuple[Any, int, Any]] = {}
+
+    def clean(self, value: Any) -> Any:
+        if value is None or type(value) in (str, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return _checked_number(value)
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, StrictUndefined):
+            return str(value)
+        known = self.done.get(id(value))
+        if known is not None:
+            self._count(known[1])
+            return known[0]
+        before = self.left
+        result: Any
+        if isinstance(value, Mapping):
+            self._count(len(value))
+            result = {text_of(key): self.clean(item) for key, item in value.items()}
+        elif isinstance(value, (list, tuple, Iterator, range)):
+            result = []
+            for item in value:
+                self._count(1)
+                result.append(self.clean(item))
+        else:
+            raise ValueError(f"it gives a {type(value).__name__}, which is no JSON value")
+        # The value is kept so that its id stays its own.
+        self.done[id(value)] = (result, before - self.left, value)
+        return result
+
+    def _count(self, values: int) -> None:
+        self.left -= values
+        if self.left < 0:
+            raise ValueError(f"it gives more than {MAX_LENGTH:,} values")
+
+
+def _checked_number(value: float) -> float:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError("it gives a whole number of more than 64 bits")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"it gives {value}, which JSON has no form for")
+    return value
 
 
 def _check_length(length: int) -> None:
@@ -191,7 +217,7 @@ def _bounded(value: str) -> str:
     return value
 
 
-def _range(*arguments: int) -> range:
+def _range(_: None, *arguments: int) -> range:
     numbers = range(*arguments)
     if len(numbers) > MAX_STEPS:
         raise ValueError(f"range() of {len(numbers):,} elements; {MAX_STEPS:,} at most")

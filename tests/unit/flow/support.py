@@ -36,7 +36,7 @@ def flow_text(tasks: str = "", *, source: str = "", flow: str = "") -> str:
         textwrap.indent(textwrap.dedent(flow), "  "),
         "  tasks:\n",
         textwrap.indent(SUBSCRIBER, "    "),
-        textwrap.indent(textwrap.dedent(source), "        "),
+        textwrap.indent(textwrap.dedent(source).rstrip() + "\n", "        ") if source else "",
         textwrap.indent(textwrap.dedent(tasks) or UPSERT, "    "),
     ]
     return "".join(parts)

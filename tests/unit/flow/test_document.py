@@ -89,9 +89,7 @@ def laughs(kind: str) -> str:
         lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     else:
         lines = ["a0: &a0 {k: v}"]
-        lines += [
-            f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}, z: *a{i - 1}}}" for i in range(1, 40)
-        ]
+        lines += [f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}, z: *a{i - 1}}}" for i in range(1, 40)]
     return "\n".join(lines)
 
 
