@@ -172,6 +172,7 @@ def _room(task: SubscriberTask, tasks: Sequence[Task]) -> Found:
             ("max_ack_pending",),
             {},
         )
+        return
     for sink in tasks:
         if isinstance(sink, (CompositeTask, PublisherTask)) and room < sink.batch.max_records:
             yield (
@@ -271,7 +272,7 @@ def _unused(task: CompositeTask) -> Found:
                 (name,),
                 {},
             )
-    if "payload" in task.templates and "ids" in task.templates:
+    if {"payload", "ids"} <= set(task.templates) and task.operation in _USED_BY["ids"]:
         yield "trap.unused_setting", "'ids' is used; 'payload' is not", ("payload",), {}
 
 
