@@ -24,7 +24,7 @@ __all__ = ["command"]
 
 # A Salesforce as it is on an ordinary day: it takes its time, holds a lock now and then, and is
 # not there for a moment. Drawn from a seed, so that a demonstration can be repeated.
-_FAULTS = ("latency:20ms-60ms,seed=1", "lock:0.01,seed=1", "status:503:0.02,seed=1")
+_FAULTS = ("latency:20ms-60ms,seed=1", "lock:0.0005,seed=1", "status:503:0.02,seed=1")
 
 _KEY_FIELD = "ExternalId__c"
 _LOOK_SECONDS = 0.1
