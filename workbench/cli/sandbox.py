@@ -67,7 +67,7 @@ def command(
         nats_port=nats_port,
         with_nats=not no_nats,
         objects=objects,
-        faults=((f"latency:{latency}",) if latency else ()) + faults,
+        faults=((f"latency:{latency}", f"pubsub-latency:{latency}") if latency else ()) + faults,
     )
 
     async def serve() -> None:
