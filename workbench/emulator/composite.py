@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from .api import Answer, Call, dispatch, split_path
 from .refusals import ApiError
@@ -35,6 +35,8 @@ HALTED = [
 
 _REFERENCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"@\{([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[\d+\])+)\}")
+_ENCODED_REFERENCE = re.compile(r"(?:@|%40)%7B(.+?)%7D", re.IGNORECASE)
+"""Clients that build a url with a library send references in it percent-encoded."""
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
 
 
@@ -177,10 +179,11 @@ def _response(subrequest: Subrequest, answer: Answer) -> dict[str, Any]:
 
 def _referring_answer(call: Call, subrequest: Subrequest, results: dict[str, Any]) -> Answer:
     """Fill in the references, then answer."""
+    url = _ENCODED_REFERENCE.sub(lambda match: "@{" + unquote(match[1]) + "}", subrequest.url)
     try:
         filled = Subrequest(
             subrequest.method,
-            str(_fill(subrequest.url, results, as_text=True)),
+            str(_fill(url, results, as_text=True)),
             subrequest.reference_id,
             _fill(subrequest.body, results),
             subrequest.headers,

@@ -212,13 +212,20 @@ def _jwt_user(org: Org, base_url: str, assertion: str) -> User:
     known = {*LOGIN_HOSTS, base_url}
     if not any(isinstance(a, str) and _site(a) in known for a in audiences):
         raise refuse("invalid_grant", "audience is invalid")
-    expires = claims.get("exp")
-    if not isinstance(expires, (int, float)) or expires < time.time():
+    if _moment(claims.get("exp")) < time.time():
         raise refuse("invalid_grant", "expired authorization code")
     subject = claims.get("sub") or claims.get("prn")
     if not isinstance(subject, str) or subject.lower() != org.credentials.username.lower():
         raise refuse("invalid_grant", "user hasn't approved this consumer")
     return org.user
+
+
+def _moment(value: Any) -> float:
+    """Epoch seconds; simple-salesforce sends them as a text, and real orgs let it in."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _site(url: str) -> str:

@@ -40,7 +40,7 @@ async def test_a_later_step_uses_what_an_earlier_one_made(client: Client) -> Non
              {"LastName": "of @{acme.id}", "AccountId": "@{acme.id}"}),
         step("read", f"{ROOT}/sobjects/Contact/@{{ada.id}}", method="GET"),
     )
-    assert (made["httpStatusCode"], row["httpStatusCode"], read["httpStatusCode"]) == (201, 201, 200)
+    assert [r["httpStatusCode"] for r in (made, row, read)] == [201, 201, 200]
     assert made["httpHeaders"]["Location"].endswith(made["body"]["id"])
     assert read["body"]["AccountId"] == made["body"]["id"]
     assert read["body"]["LastName"] == f"of {made['body']['id']}"

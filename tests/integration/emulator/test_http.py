@@ -172,8 +172,8 @@ async def test_closing_does_not_wait_for_slow_answers() -> None:
     async with aiohttp.ClientSession() as session:
         client = Client(emulator, session)
         call = asyncio.ensure_future(client.call("GET", "limits"))
-        while not emulator.org.faults.as_json()[0]["happened"]:
-            await asyncio.sleep(0)
+        while not (await client.call("GET", "/emulator/faults")).body["faults"][0]["happened"]:
+            pass
         async with asyncio.timeout(5):
             await emulator.aclose()
             with pytest.raises(aiohttp.ClientError):

@@ -155,7 +155,9 @@ async def test_describe_tells_what_a_client_checks_before_it_writes(client: Clie
 
 async def test_every_standard_object_can_be_filled(client: Client, emulator: Emulator) -> None:
     account = await client.create("Account", Name="A", AnnualRevenue=5, NumberOfEmployees=3)
-    contact = await client.create("Contact", LastName="C", AccountId=account, Birthdate="1906-12-09")
+    contact = await client.create(
+        "Contact", LastName="C", AccountId=account, Birthdate="1906-12-09"
+    )
     await client.create("Lead", LastName="L", Company="C")
     await client.create(
         "Opportunity", Name="O", StageName="Prospecting", CloseDate="2026-11-23", Amount=1.5,
