@@ -170,7 +170,7 @@ class Stage:
     def batch_of(self, units: list[Unit]) -> Batch:
         """The request that carries these units, as `Batcher.take` gave them."""
         self._batches += 1
-        attempt = 1 + max(unit.tries for unit in units)
+        attempt = max(unit.tries + max(unit.event.num_delivered, 1) for unit in units)
         identity = f"{self.name}-{self._batches}"
         if not self.is_grouped(units[0]):
             records = [record for unit in units for record in unit.records]

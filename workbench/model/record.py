@@ -122,7 +122,8 @@ class Batch:
     """What leaves in one request: one or several groups, in order.
 
     `is_atomic` binds the groups together: all of them are written or none is. `attempt` counts
-    from 1 the times that this set of records has been sent by this process.
+    from 1 the times that any of its records may have been sent before and now, redeliveries
+    included.
     """
 
     id: str
