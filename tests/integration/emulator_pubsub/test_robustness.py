@@ -127,3 +127,45 @@ async def test_fifty_subscribers_see_the_same(start: Callable[..., Any]) -> None
         assert [e.event.id for e in await collect(call, 40)] == [str(n) for n in range(40)]
         call.cancel()
     assert (await refusal(client.publish()))[1] == "publish.event.count.invalid"
+
+
+async def test_whatever_happens_an_answer_and_the_bus_agree(client: Client) -> None:
+    for fault in (
+        "pubsub-drop:0.05,seed=1",
+        "pubsub-reset:0.05,seed=2",
+        "pubsub-status:UNAVAILABLE:0.05,seed=3",
+        "pubsub-event:0.1,seed=4",
+        "pubsub-late:5ms:0.3,seed=5",
+        "pubsub-latency:0ms-3ms:0.5,seed=6",
+        "pubsub-schema:0.02,seed=7",
+    ):
+        client.server.org.faults.add(fault)
+    confirmed: dict[str, bytes] = {}
+    refused: set[str] = set()
+    sent = 0
+    while sent < 300:
+        stream = client.PublishStream()
+        try:
+            for _ in range(10):
+                events = [client.event(id=f"{sent}-{n}") for n in range(5)]
+                sent += 1
+                await stream.write(M["PublishRequest"](topic_name=TOPIC, events=events))
+            await stream.done_writing()
+            async for response in stream:
+                for result in response.results:
+                    if result.HasField("error"):
+                        refused.add(result.correlation_key)
+                    else:
+                        confirmed[result.correlation_key] = result.replay_id
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            continue
+    held = {
+        event["id"]: bytes.fromhex(event["replay_id"])
+        for event in client.server.topics.as_json(TOPIC, limit=10_000)["events"]
+    }
+    assert confirmed
+    assert refused
+    assert confirmed.items() <= held.items()
+    assert not refused & held.keys()
+    lost_answers = len(held) - len(confirmed)
+    assert lost_answers > 0
