@@ -5,7 +5,7 @@
     POST   /emulator/faults            switch some on: {"fault": "lock:0.05"}, {"faults": [...]},
                                        {"kind": "status", "value": 503, "share": 0.1}, or plain text
     DELETE /emulator/faults[/ID]       switch all, or one, off
-    POST   /emulator/reset             forget rows, sessions, faults and counts
+    POST   /emulator/reset             forget rows, sessions, faults, counts, added rules
     POST   /emulator/rules             {"object": "Contact", "validation_rules": [...],
                                         "duplicate_rules": [...]}: add rules (forms: rules.py)
     GET    /emulator/rules             the rules of every object that has some

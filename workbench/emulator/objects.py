@@ -176,13 +176,16 @@ class _Reader:
             raise DeclarationError(f"{path} cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DeclarationError(f"{path} is not YAML: {error}") from error
-        parts = self.mapping("the file", content or {}, {"objects", "events"})
-        for name, body in self.mapping("objects", parts.get("objects") or {}).items():
-            self.read_object(str(name), body or {})
-        for name, body in self.mapping("events", parts.get("events") or {}).items():
-            self.read_event(str(name), body or {})
+        parts = self.mapping("the file", content, {"objects", "events"})
+        for name, body in self.mapping("objects", parts.get("objects")).items():
+            self.read_object(str(name), body)
+        for name, body in self.mapping("events", parts.get("events")).items():
+            self.read_event(str(name), body)
 
     def mapping(self, where: str, value: Any, allowed: set[str] | None = None) -> Mapping[str, Any]:
+        """`value`, or an empty mapping for what was left out."""
+        if value is None:
+            return {}
         if not isinstance(value, Mapping):
             raise self.fail(where, "it must be a mapping")
         for key in value:
@@ -203,9 +206,9 @@ class _Reader:
             self.schema.objects[name] = found
         found.label = str(body.get("label") or found.label)
         found.writeable = bool(body.get("writeable", found.writeable))
-        for field_name, settings in self.mapping(where, body.get("fields") or {}).items():
-            found.fields[field_name] = self.read_field(f"{where}.fields.{field_name}", field_name,
-                                                       settings)
+        for field_name, settings in self.mapping(where, body.get("fields")).items():
+            place = f"{where}.fields.{field_name}"
+            found.fields[field_name] = self.read_field(place, field_name, settings)
         found.complete()
         found.validation_rules += self.read_rules(
             where, body, "validation_rules", lambda rule: ValidationRule.parse(rule, found.find)
@@ -236,7 +239,7 @@ class _Reader:
             raise self.fail(where, "the name of a platform event ends in __e")
         before = self.schema.events.get(name)
         fields = {f.name: f for f in before.fields} if before else {}
-        for field_name, settings in self.mapping(where, body.get("fields") or {}).items():
+        for field_name, settings in self.mapping(where, body.get("fields")).items():
             found = self.read_field(f"{where}.fields.{field_name}", field_name, settings)
             if found.type not in _EVENT_FIELD_TYPES:
                 raise self.fail(f"{where}.fields.{field_name}",
@@ -248,7 +251,7 @@ class _Reader:
 
     def read_field(self, where: str, name: str, settings: Any) -> Field:
         allowed = set(_SETTINGS) - {"name"}
-        given = dict(self.mapping(where, settings or {}, allowed))
+        given = dict(self.mapping(where, settings, allowed))
         kind = given.setdefault("type", "text")
         if kind not in FIELD_TYPES or kind == "id":
             raise self.fail(where, f"unknown type {kind!r}; known are {sorted(FIELD_TYPES)}")

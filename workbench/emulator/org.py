@@ -98,6 +98,10 @@ class Org:
         self.cursors: dict[str, Any] = {}
         """Query results that wait for their next page, by locator."""
         self._locators = IdMaker("01g")
+        self._declared_rules = {
+            kind.name: (tuple(kind.validation_rules), tuple(kind.duplicate_rules))
+            for kind in self.schema.objects.values()
+        }
         self.store = Store(self.schema)
         self._seed()
 
@@ -131,7 +135,10 @@ class Org:
         return locator
 
     def reset(self) -> None:
-        """Forget rows, sessions, faults, counts and the request log; declarations stay."""
+        """Forget rows, sessions, faults, counts, the request log, rules that were not declared."""
+        for name, (validation, duplicate) in self._declared_rules.items():
+            self.schema.objects[name].validation_rules[:] = validation
+            self.schema.objects[name].duplicate_rules[:] = duplicate
         self.store = Store(self.schema)
         self.sessions.expire_all()
         self.sessions.issued = 0

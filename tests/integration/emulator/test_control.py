@@ -23,7 +23,10 @@ async def test_state_counts_rows_calls_and_sessions(client: Client) -> None:
 async def test_a_reset_leaves_an_empty_org(client: Client) -> None:
     await client.upsert(ADA)
     await client.fault("lock")
+    rules = {"object": "Contact", "duplicate_rules": [{"match": ["Email"]}]}
+    await client.call("POST", "/emulator/rules", rules)
     await client.call("POST", "/emulator/reset")
+    assert (await client.call("GET", "/emulator/rules")).body == {}
     state = (await client.call("GET", "/emulator/state")).body
     assert (state["records"]["Contact"], state["calls"], state["faults"]) == (0, 0, [])
     assert (await client.call("GET", "limits")).status == 401
