@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.salesforce.credentials import Credentials, Grant
     from workbench.salesforce.describe import Describer
     from workbench.salesforce.operations import CompositeSettings
+    from workbench.salesforce.pubsub import PublisherSettings, PublisherSink
     from workbench.salesforce.request import Request, RequestBuilder
     from workbench.salesforce.session import Session
     from workbench.salesforce.transport import Timeouts, Transport
@@ -25,6 +26,8 @@ __all__ = [
     "Credentials",
     "Describer",
     "Grant",
+    "PublisherSettings",
+    "PublisherSink",
     "Request",
     "RequestBuilder",
     "SalesforceClient",
@@ -40,6 +43,8 @@ _HOMES = {
     "Credentials": "credentials",
     "Describer": "describe",
     "Grant": "credentials",
+    "PublisherSettings": "pubsub",
+    "PublisherSink": "pubsub",
     "Request": "request",
     "RequestBuilder": "request",
     "SalesforceClient": "client",

@@ -1,0 +1,183 @@
+"""From records to publish requests, and from answers to outcomes; pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench import codec
+from workbench.errors import SalesforceError
+from workbench.model import Outcome, Record, Refused, Unknown, Written
+from workbench.salesforce.pubsub_codes import EventKind, event_kind, event_outcome
+from workbench.salesforce.pubsub_schema import EventSchema
+from workbench.salesforce.pubsub_wire import messages
+
+__all__ = [
+    "MAX_EVENTS",
+    "MAX_EVENT_BYTES",
+    "MAX_PUBLISH_BYTES",
+    "Publication",
+    "Reading",
+    "encode_records",
+    "new_ids",
+    "publications",
+    "read",
+    "shown",
+]
+
+# Recommended sizes; an event above the first is refused by the service.
+# https://developer.salesforce.com/docs/platform/pub-sub-api/guide/allocations.html, 2026-11-23
+MAX_EVENT_BYTES = 1024 * 1024
+MAX_PUBLISH_BYTES = 3_000_000
+MAX_EVENTS = 200
+
+# What an event adds to a request beside its payload: id, schema id, tags and lengths.
+_EVENT_OVERHEAD = 80
+
+
+@dataclass(slots=True)
+class Publication:
+    """One PublishRequest: the events at these places of the batch, their ids and payloads."""
+
+    places: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def encode(self, topic: str, schema_id: str) -> bytes:
+        """The message as it goes over the wire."""
+        request = messages()["PublishRequest"](topic_name=topic)
+        add = request.events.add
+        for id_, payload in zip(self.ids, self.payloads, strict=True):
+            add(id=id_, schema_id=schema_id, payload=payload)
+        encoded: bytes = request.SerializeToString()
+        return encoded
+
+
+def new_ids(count: int) -> list[str]:
+    """Ids for events that have none of their own: UUIDs, alike but for their end."""
+    start = str(uuid.uuid4())[:28]
+    return [f"{start}{number:08x}" for number in range(count)]
+
+
+def encode_records(
+    schema: EventSchema, records: Sequence[Record], created_ms: int, user_id: str
+) -> list[bytes | Refused]:
+    """The payload of each record, or why it can't be published: its own fault.
+
+    An unknown field is the flow's fault rather than the record's where no record of these is
+    without fault.
+    """
+    stamp = schema.stamp(created_ms, user_id)
+    encode = schema.encode
+    encoded: list[bytes | Refused] = []
+    is_any_sound = False
+    for record in records:
+        payload = encode(record, stamp)
+        if payload is None:
+            encoded.append(_fault(schema, record))
+        elif len(payload) > MAX_EVENT_BYTES:
+            encoded.append(_too_large(payload))
+        else:
+            encoded.append(payload)
+            is_any_sound = True
+    if is_any_sound:
+        return encoded
+    return [
+        Refused(item.code, item.message, item.fields, is_request_fault=True)
+        if isinstance(item, Refused) and item.code == "INVALID_FIELD"
+        else item
+        for item in encoded
+    ]
+
+
+def _fault(schema: EventSchema, record: Record) -> Refused:
+    faults = schema.faults(record)
+    names = tuple(dict.fromkeys(fault.field for fault in faults))
+    return Refused(faults[0].code, "; ".join(fault.message for fault in faults), names)
+
+
+def _too_large(payload: bytes) -> Refused:
+    return Refused(
+        "EVENT_TOO_LARGE",
+        f"the event has {len(payload)} bytes; Salesforce takes {MAX_EVENT_BYTES} at most",
+    )
+
+
+def publications(
+    encoded: Sequence[bytes | Refused], ids: Sequence[str], max_bytes: int = MAX_PUBLISH_BYTES
+) -> list[Publication]:
+    """The sound ones of these, in order, in as few requests as their sizes allow."""
+    made: list[Publication] = []
+    current = Publication()
+    for place, payload in enumerate(encoded):
+        if isinstance(payload, Refused):
+            continue
+        size = len(payload) + _EVENT_OVERHEAD
+        if current.places and current.size + size > max_bytes:
+            made.append(current)
+            current = Publication()
+        current.places.append(place)
+        current.ids.append(ids[place])
+        current.payloads.append(payload)
+        current.size += size
+    if current.places:
+        made.append(current)
+    return made
+
+
+@dataclass(slots=True)
+class Reading:
+    """What became of one request: an outcome and the service's own result for each of its events,
+    in its order.
+
+    `error` is why there was no answer; `stop` the same where nothing can be published until a
+    person acts.
+    """
+
+    outcomes: list[Outcome]
+    results: list[Any]
+    is_schema_refused: bool = False
+    error: str | None = None
+    stop: SalesforceError | None = None
+
+
+def read(response: Any, ids: Sequence[str]) -> Reading:
+    """Match results with events by their ids; an event without a result is unknown."""
+    outcomes: list[Outcome] = []
+    results: list[Any] = []
+    reading = Reading(outcomes, results)
+    given = response.results
+    if [result.correlation_key for result in given] != ids:
+        by_key = {result.correlation_key: result for result in given}
+        given = [by_key.get(id_) for id_ in ids]
+    for id_, result in zip(ids, given, strict=True):
+        if result is None:
+            outcomes.append(Unknown("the answer holds no result for this event"))
+            results.append(None)
+        elif result.replay_id and not result.HasField("error"):
+            said = {"id": id_, "success": True, "replay_id": result.replay_id.hex(), "errors": []}
+            outcomes.append(Written(id_, True, said))
+            results.append(said)
+        elif result.HasField("error"):
+            message = result.error.msg
+            outcomes.append(event_outcome(message))
+            code = int(result.error.code)
+            results.append(
+                {"id": id_, "success": False, "errors": [{"code": code, "msg": message}]}
+            )
+            reading.is_schema_refused |= event_kind(message) is EventKind.SCHEMA
+        else:
+            outcomes.append(Unknown("the result has neither a replay id nor an error"))
+            results.append({"id": id_})
+    return reading
+
+
+def shown(value: Any) -> bytes:
+    """A request or answer as JSON for people, since the wire's bytes tell them nothing."""
+    try:
+        return codec.encode(value)
+    except TypeError:  # a number or text that JSON has no form for
+        return codec.encode(repr(value))

@@ -1,0 +1,115 @@
+"""The publishing part of the wire contract `eventbus.v1`, built in code from its tables.
+
+Generated code is not kept, since it ties its user to one protobuf and one grpcio; and the messages
+live in a descriptor pool of our own, so that another library which registers the same names does
+no harm. protobuf is imported when the first message is asked for.
+
+https://github.com/forcedotcom/pub-sub-api/blob/main/pubsub_api.proto, 2026-11-23
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+__all__ = ["GET_SCHEMA", "GET_TOPIC", "PUBLISH", "PUBLISH_STREAM", "Rpc", "messages"]
+
+_PACKAGE = "eventbus.v1"
+
+# message -> field -> (number, type); a leading "repeated " as in the proto file. A type that is no
+# scalar is another message of the table, or the enum.
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "TopicRequest": {"topic_name": (1, "string")},
+    "TopicInfo": {
+        "topic_name": (1, "string"),
+        "tenant_guid": (2, "string"),
+        "can_publish": (3, "bool"),
+        "can_subscribe": (4, "bool"),
+        "schema_id": (5, "string"),
+        "rpc_id": (6, "string"),
+    },
+    "SchemaRequest": {"schema_id": (1, "string")},
+    "SchemaInfo": {
+        "schema_json": (1, "string"),
+        "schema_id": (2, "string"),
+        "rpc_id": (3, "string"),
+    },
+    "EventHeader": {"key": (1, "string"), "value": (2, "bytes")},
+    "ProducerEvent": {
+        "id": (1, "string"),
+        "schema_id": (2, "string"),
+        "payload": (3, "bytes"),
+        "headers": (4, "repeated EventHeader"),
+    },
+    "PublishRequest": {
+        "topic_name": (1, "string"),
+        "events": (2, "repeated ProducerEvent"),
+        "auth_refresh": (3, "string"),
+    },
+    "Error": {"code": (1, "ErrorCode"), "msg": (2, "string")},
+    "PublishResult": {
+        "replay_id": (1, "bytes"),
+        "error": (2, "Error"),
+        "correlation_key": (3, "string"),
+    },
+    "PublishResponse": {
+        "results": (1, "repeated PublishResult"),
+        "schema_id": (2, "string"),
+        "rpc_id": (3, "string"),
+    },
+}
+_ENUM = ("ErrorCode", ("UNKNOWN", "PUBLISH", "COMMIT"))
+
+
+class Rpc(NamedTuple):
+    """One method: its name, and the messages that go and come."""
+
+    name: str
+    request: str
+    response: str
+
+    @property
+    def path(self) -> str:
+        """The HTTP/2 path."""
+        return f"/{_PACKAGE}.PubSub/{self.name}"
+
+
+GET_TOPIC = Rpc("GetTopic", "TopicRequest", "TopicInfo")
+GET_SCHEMA = Rpc("GetSchema", "SchemaRequest", "SchemaInfo")
+PUBLISH = Rpc("Publish", "PublishRequest", "PublishResponse")
+PUBLISH_STREAM = Rpc("PublishStream", "PublishRequest", "PublishResponse")
+
+
+@cache
+def messages() -> dict[str, Any]:
+    """Message name -> message class."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="pubsub_api.proto", package=_PACKAGE, syntax="proto3"
+    )
+    enum = file.enum_type.add(name=_ENUM[0])
+    for number, value in enumerate(_ENUM[1]):
+        enum.value.add(name=value, number=number)
+    for message, fields in _MESSAGES.items():
+        described = file.message_type.add(name=message)
+        for name, (number, text) in fields.items():
+            kind = text.removeprefix("repeated ")
+            is_repeated = kind != text
+            field = described.field.add(
+                name=name,
+                number=number,
+                label=kinds.LABEL_REPEATED if is_repeated else kinds.LABEL_OPTIONAL,
+            )
+            if kind in _MESSAGES or kind == _ENUM[0]:
+                field.type = kinds.TYPE_MESSAGE if kind in _MESSAGES else kinds.TYPE_ENUM
+                field.type_name = f".{_PACKAGE}.{kind}"
+            else:
+                field.type = getattr(kinds, f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _MESSAGES
+    }
