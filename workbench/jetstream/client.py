@@ -98,7 +98,7 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
     - A late PONG, or an -ERR in mid-session, leads to a reconnection and not to a dead client.
     - Settlements can be written without awaiting, many in one buffer.
 
-    `dialled` is the server last tried, host:port, for messages.
+    `dialled` is the server last tried, host:port, and `greeting` the INFO that this try has got.
     """
 
     msg_class = staticmethod(_event)
@@ -107,6 +107,7 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         super().__init__()
         self.is_tls_wanted = is_tls_wanted
         self.dialled = ""
+        self.greeting: Mapping[str, Any] = {}
         self._mailboxes: dict[int, Mailbox] = {}
         self._pending_data_size: int
         self._reconnection_task: asyncio.Task[None] | None
@@ -118,7 +119,7 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         return info
 
     async def _connect_to_server(self, s: Any) -> None:
-        self.dialled = s.uri.netloc
+        self.dialled, self.greeting = s.uri.netloc, {}
         if self._transport:
             self._transport.close()  # what an earlier try left open
         await super()._connect_to_server(s)
@@ -126,6 +127,8 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """Before anything secret is sent: no TLS, no connection. nats-py itself would go on in
         the clear unless the server insists."""
+        if initial_connection:
+            self.greeting = info
         if initial_connection and self.is_tls_wanted and not info.get("tls_required"):
             if not info.get("tls_available"):
                 raise nats_errors.Error("nats: the server offers no TLS")

@@ -45,6 +45,10 @@ class ApiError(StreamError):
         super().__init__(f"JetStream refused {request}: {description} ({code}/{err_code})")
 
 
+class RightMissing(StreamError):
+    """The server denies us the subject of a request."""
+
+
 async def connect(
     url: str,
     credentials: Credentials | None = None,
@@ -113,6 +117,7 @@ class Connection:
         self._tries = 0
         self._watcher: asyncio.Task[None] | None = None
         self.denied = ""
+        self._denials: dict[str, asyncio.Future[None]] = {}
 
     @property
     def is_connected(self) -> bool:
@@ -146,15 +151,13 @@ class Connection:
             StreamError: nobody answered, in time or at all.
         """
         body = codec.encode(payload) if payload is not None else b""
-        self.denied = ""
         try:
-            answer = await self.client.request(f"$JS.API.{name}", body, timeout=timeout_seconds)
+            answer = await self._request(f"$JS.API.{name}", body, timeout_seconds)
         except nats_errors.NoRespondersError as error:
             raise ApiError(name, 503, 0, "no JetStream answers for this account") from error
         except TimeoutError as error:
             raise StreamError(
                 f"JetStream did not answer {name} within {timeout_seconds:g} s"
-                + (f": {self.denied}" if self.denied else "")
             ) from error
         except nats_errors.Error as error:
             raise ConnectionLost(f"the connection to NATS was lost: {_plain(error)}") from error
@@ -168,6 +171,22 @@ class Connection:
                 str(refusal.get("description", "")),
             )
         return value
+
+    async def _request(self, subject: str, body: bytes, timeout_seconds: float) -> Any:
+        """A request that also ends when the server denies us the subject: it answers that to
+        nobody in particular, and nats-py would wait for the whole timeout."""
+        denial = self._denials.setdefault(
+            subject.lower(), asyncio.get_running_loop().create_future()
+        )
+        asking = asyncio.ensure_future(self.client.request(subject, body, timeout=timeout_seconds))
+        try:
+            await asyncio.wait({asking, denial}, return_when=asyncio.FIRST_COMPLETED)
+            if denial.done() and not asking.done():
+                raise RightMissing(f"the NATS user may not publish to {subject}: grant it")
+            return await asking
+        finally:
+            asking.cancel()
+            self._denials.pop(subject.lower(), None)
 
     async def flush(self, timeout_seconds: float = 5.0) -> bool:
         """Push out what is queued; True when the server has it."""
@@ -183,7 +202,7 @@ class Connection:
         """Flush what can be flushed and close; harmless when closed already."""
         if self._is_closed:
             return
-        if self._is_open:
+        if self._watcher is not None:  # it was whole once
             await self.flush(2.0)
         self._is_closed = True
         if self._watcher is not None:
@@ -222,11 +241,7 @@ class Connection:
                 raise ConnectionLost(self._no_server(None))
             _result(dialling)
             if not self.client.is_connected:
-                self._failures[self.address] = "it closed the connection during the handshake" + (
-                    "; it may want a client certificate (tls.cert and tls.key)"
-                    if self.client.is_tls_wanted
-                    else ""
-                )
+                self._failures[self.address] = _dropped(self.client.greeting, self._shown)
                 raise ConnectionLost(self._no_server(None))
         finally:
             for task in (dialling, failing):
@@ -248,9 +263,8 @@ class Connection:
                 f"NATS at {self.address} has no JetStream for this account "
                 f"({error.description}): start nats-server with -js, or enable it for the account"
             ) from error
-        except StreamError:
-            if not self.denied:  # a user with least rights may not ask; then provisioning tells
-                raise
+        except RightMissing:
+            pass  # a user with least rights need not be able to ask; provisioning will tell
 
     def _no_server(self, timeout_seconds: float | None) -> str:
         late = f"it did not answer within {timeout_seconds:g} s" if timeout_seconds else ""
@@ -297,16 +311,23 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
         if "permissions violation" in text.lower():
-            self.denied = _plain(error)
-            self.tell("refused", self.denied)
+            self._deny(_plain(error))
             return
-        why = _why(error, self._shown, bool(self.client.is_tls_wanted))
+        why = _why(error, self._shown, self.client)
         if not self._is_open:
             self._failures[self.address] = why
             if len(self._failures) >= len(self._servers.addresses):
                 self._all_failed.set()
         elif not self._is_closed and not self.client.is_connected:
             self.tell("retrying", f"{self.address}: {why}")
+
+    def _deny(self, detail: str) -> None:
+        """`permissions violation for publish to "$js.api.info"`: in lower case, by nats-py."""
+        self.denied = detail
+        denial = self._denials.get(detail.partition('"')[2].partition('"')[0].lower())
+        if denial is not None and not denial.done():
+            denial.set_result(None)
+        self.tell("refused", detail)
 
     async def _on_disconnected(self) -> None:
         if self._is_open and not self._is_closed:
@@ -330,12 +351,6 @@ def _result(dialling: asyncio.Future[None]) -> None:
         dialling.result()
     except (ValueError, nats_errors.Error) as error:
         raise ConnectionLost(f"could not connect to NATS: {_plain(error)}") from error
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "nkeys":
-            raise
-        raise SettingsError(
-            "the nkey seed in the NATS credentials is damaged: its checksum does not fit"
-        ) from error
 
 
 def _options(shown: Credentials, is_tls: bool) -> dict[str, Any]:
@@ -388,7 +403,30 @@ def _plain(error: BaseException) -> str:
     return str(error).removeprefix("nats: ").strip("'") or type(error).__name__
 
 
-def _why(error: BaseException, shown: Credentials, is_tls: bool) -> str:
+def _refused(shown: Credentials) -> str:
+    if shown.kind == "none":
+        return "it wants credentials and we have none; set credentials_path"
+    given = {
+        "nkey": "the nkey",
+        "creds": "the .creds",
+        "user": f"user {shown.user!r} or its password",
+        "token": "the token",
+    }[shown.kind]
+    return f"it does not accept {given}"
+
+
+def _dropped(greeting: Mapping[str, Any], shown: Credentials) -> str:
+    """Cut off between its INFO and its first PONG: its words were lost, but not what it wanted."""
+    if greeting.get("tls_verify") and (shown.tls is None or shown.tls.cert is None):
+        return "it wants a client certificate and we have none; set tls.cert and tls.key"
+    if greeting.get("tls_verify"):
+        return "it does not accept our client certificate"
+    if greeting.get("auth_required"):
+        return _refused(shown)
+    return "it closed the connection during the handshake"
+
+
+def _why(error: BaseException, shown: Credentials, client: NatsClient) -> str:
     """The reason in a few words, with the mend where there is one; most specific first."""
     text = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -396,27 +434,26 @@ def _why(error: BaseException, shown: Credentials, is_tls: bool) -> str:
             f"its TLS certificate fails verification ({error.verify_message}); name its "
             'authority in the credentials file as {"tls": {"ca": "..."}}'
         )
+    if isinstance(error, ssl.SSLError) and client.greeting.get("tls_verify"):
+        return _dropped(client.greeting, shown)
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed ({error.reason or text})"
+    if isinstance(error, ConnectionError) and client.greeting:
+        return _dropped(client.greeting, shown)
     if isinstance(error, socket.gaierror):
         return "its name can't be resolved"
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in text:
         return "connection refused: nothing listens there"
     if isinstance(error, TimeoutError):
+        is_silent = client.is_tls_wanted and not client.greeting
         return "it did not answer in time" + (
-            '; if it expects TLS at once, set {"tls": {"handshake_first": true}}' if is_tls else ""
+            '; if it expects TLS at once, set {"tls": {"handshake_first": true}}'
+            if is_silent
+            else ""
         )
     lowered = text.lower()
     if "authorization violation" in lowered or "authentication" in lowered:
-        if shown.kind == "none":
-            return "it wants credentials and we have none; set credentials_path"
-        given = {
-            "nkey": "the nkey",
-            "creds": "the .creds",
-            "user": f"user {shown.user!r} or its password",
-            "token": "the token",
-        }[shown.kind]
-        return f"it does not accept {given}"
+        return _refused(shown)
     if "offers no tls" in lowered:
         return "TLS was asked for and this server offers none; use nats:// only if that is meant"
     if "info message" in lowered:

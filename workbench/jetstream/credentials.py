@@ -15,6 +15,8 @@ or a `.creds` file as `nsc` writes it. Relative paths are taken from the credent
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,7 +99,8 @@ def parse(text: str, file: Path) -> Credentials:
     Raises:
         SettingsError: it is in no form that we know.
     """
-    if "BEGIN NATS USER JWT" in text or "BEGIN USER NKEY SEED" in text:
+    is_json = text.lstrip().startswith("{")
+    if not is_json and ("BEGIN NATS USER JWT" in text or "BEGIN USER NKEY SEED" in text):
         return _from_creds(text, file)
     try:
         value = codec.decode(text)
@@ -170,6 +173,11 @@ def _checked_seed(seed: str, file: Path) -> str:
     if not _SEED_FORM.fullmatch(seed):
         hint = "a user seed starts with SU and has 58 characters"
         raise SettingsError(f"the nkey seed in the NATS credentials file {file} is not one: {hint}")
+    raw = base64.b32decode(seed + "=" * (-len(seed) % 8))
+    if binascii.crc_hqx(raw[:-2], 0) != int.from_bytes(raw[-2:], "little"):
+        raise SettingsError(
+            f"the nkey seed in the NATS credentials file {file} is damaged: its checksum is wrong"
+        )
     if not seed.startswith("SU"):
         raise SettingsError(
             f"the nkey seed in the NATS credentials file {file} is not a user's "
