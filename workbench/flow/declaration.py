@@ -259,7 +259,7 @@ class DurationOf(Kind):
                 f"'{_last(path)}' needs a unit: {wanted}",
                 node,
                 path,
-                fix=f"{value:g}s" if value == int(value) else f"{value * 1000:g}ms",
+                fix=_with_unit(value),
             )
         if not isinstance(value, str):
             return _wrong(node, wanted, path, reader)
@@ -555,6 +555,13 @@ def nearest(word: str, known: list[str]) -> str | None:
 
 def _is_absent(node: Node | None) -> bool:
     return node is None or (isinstance(node, Scalar) and node.value is None)
+
+
+def _with_unit(number: float) -> str | None:
+    """The duration that was probably meant by a bare number: seconds."""
+    if not 0 < number < 1e9:
+        return None
+    return f"{number:.0f}s" if number == int(number) else f"{number * 1000:.0f}ms"
 
 
 def _as_list(node: Node) -> str | None:

@@ -637,7 +637,9 @@ class Tasks(Kind):
                 path,
                 fix=nearest(kind, [*RUN_TASKS, *sorted(KNOWN_TASKS)]),
             )
-            return RawTask("", MISSING, settings, path)
+            name = settings.entries.get("name") if isinstance(settings, document.Mapping) else None
+            values = {"name": name.text} if isinstance(name, Scalar) else MISSING
+            return RawTask("", values, settings, path)
         if index == 0 and kind != SUBSCRIBER:
             reader.report(
                 "schema.source",

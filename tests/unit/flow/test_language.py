@@ -102,6 +102,9 @@ def test_durations(text: str, seconds: float) -> None:
     [
         ("10", "schema.type", "10s"),
         ("0.5", "schema.type", "500ms"),
+        (".nan", "schema.type", None),
+        (".inf", "schema.type", None),
+        ("-3", "schema.type", None),
         ("10x", "schema.value", None),
         ("0s", "schema.value", None),
         ("-1s", "schema.value", None),

@@ -362,7 +362,7 @@ def test_jinja_is_not_imported_where_no_template_needs_it() -> None:
 
 
 def test_rendering_costs_no_more_than_it_may() -> None:
-    """The least of several measurements: a shared machine only ever makes them worse."""
-    ratios = [bench.measure(rounds=3, count=5_000) for _ in range(3)]
-    assert min(ratio["ours, paths"][1] for ratio in ratios) <= 2.5
-    assert min(ratio["ours, one Jinja expression"][1] for ratio in ratios) <= 12
+    """The best of many short rounds, since a shared machine only ever makes them longer."""
+    ratios = bench.measure(rounds=40, count=500)
+    assert ratios["ours, paths"][1] <= 2.5
+    assert ratios["ours, one Jinja expression"][1] <= 12
