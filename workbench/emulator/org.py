@@ -120,7 +120,9 @@ class Org:
         """The topics of platform events; made when first asked for, as Avro is slow to import."""
         from .topics import Topics
 
-        return Topics(self.bus, self.events.values())
+        topics = Topics(self.bus, self.events.values())
+        self.reset_hooks.append(topics.reset)
+        return topics
 
     def now_text(self) -> str:
         """This moment, in the form in which rows keep it."""

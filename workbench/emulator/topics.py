@@ -69,11 +69,18 @@ class Topics:
 
     def __init__(self, bus: Bus, definitions: Iterable[EventType] = ()) -> None:
         self.bus = bus
+        self._definitions = tuple(definitions)
         self._topics: dict[str, Topic] = {}
         self._schemas: dict[str, EventSchema] = {}
         self._subscriptions: dict[str, ManagedSubscription] = {}
         self._subscription_ids = IdMaker("18x")
-        for definition in definitions:
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to what is declared; events that are still on the bus must be cleared before."""
+        self._schemas.clear()
+        self._subscriptions.clear()
+        for definition in self._definitions:
             topic = self.declare(definition.name, [(f.name, f.type) for f in definition.fields])
             self.subscribe(definition.name.removesuffix("__e"), topic.name, from_earliest=True)
 

@@ -146,19 +146,31 @@ async def test_an_idle_stream_is_swept_and_only_valid_events_keep_it(
     start: Callable[..., Any],
 ) -> None:
     client: Client = await start(publish_idle_seconds=0.3)
-    stream = client.PublishStream()
     bad = M["ProducerEvent"](id="bad", schema_id="?", payload=b"")
+    request = M["PublishRequest"](topic_name=TOPIC, events=[bad])
 
     async def send_bad_ones() -> None:
+        stream = client.PublishStream()
         while True:
-            await stream.write(M["PublishRequest"](topic_name=TOPIC, events=[bad]))
+            await stream.write(request)
             await stream.read()
 
-    started = time.monotonic()
     status, code, details = await refusal(send_bad_ones())
+    while status == S.INTERNAL:
+        # grpc.aio hides the true end of a stream from a write that meets it half way.
+        status, code, details = await refusal(send_bad_ones())
     assert (status, code) == (S.CANCELLED, "publish.stream.sweeper.timeout")
     assert "timeout period of 0 seconds" in details
-    assert time.monotonic() - started < 5
+
+
+async def test_an_idle_stream_lives_on_with_valid_events(start: Callable[..., Any]) -> None:
+    client: Client = await start(publish_idle_seconds=1)
+    stream = client.PublishStream()
+    started = time.monotonic()
+    while time.monotonic() - started < 1.3:
+        await stream.write(M["PublishRequest"](topic_name=TOPIC, events=[client.event()]))
+        assert (await stream.read()).results[0].replay_id
+    stream.cancel()
 
 
 async def test_delayed_answers_of_a_stream_overlap(client: Client) -> None:

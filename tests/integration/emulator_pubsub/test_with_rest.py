@@ -204,11 +204,21 @@ async def test_limits_are_options_of_the_emulator() -> None:
             assert (await refusal(client.PublishStream().read()))[0] == grpc.StatusCode.CANCELLED
 
 
-async def test_a_reset_empties_the_bus(client: Client, http: Http) -> None:
-    await client.publish(client.event())
+async def test_a_reset_empties_the_bus_and_goes_back_to_what_is_declared(
+    client: Client, http: Http
+) -> None:
+    event = client.event()
+    await client.publish(event)
+    field = {"name": "Carrier__c", "type": "text"}
+    await http("POST", "/emulator/events/OrderStatus__e/fields", field)
+    await http("POST", "/emulator/events/OrderStatus__e/rights", {"can_publish": False})
     await http("POST", "/emulator/reset")
     assert client.server.topics.as_json(TOPIC)["events"] == []
     assert (await refusal(client.publish(client.event())))[1] == "service.auth.error"
+    client.token = await http.login()
+    response = await client.publish(event)
+    assert response.schema_id == event.schema_id
+    assert response.results[0].replay_id
 
 
 async def test_a_client_finds_its_managed_subscription_by_the_tooling_api(
