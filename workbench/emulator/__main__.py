@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import Credentials, DeclarationError, Emulator, EmulatorOptions, FaultError
+from .assumptions import as_markdown
 from .org import DAILY_CALLS
 
 
@@ -48,7 +49,12 @@ def _options(arguments: list[str]) -> EmulatorOptions:
     parser.add_argument("--folder", type=Path, help="where certificates are written")
     parser.add_argument("--jwt-certificate", action="append", default=[], type=Path, metavar="FILE",
                         help="PEM certificate or public key that the JWT grant trusts")
+    parser.add_argument("--assumptions", action="store_true",
+                        help="print what the emulator assumes about Salesforce, and leave")
     given = parser.parse_args(arguments)
+    if given.assumptions:
+        print(as_markdown())
+        parser.exit()
     try:
         trusted = [path.read_bytes() for path in given.jwt_certificate]
     except OSError as error:

@@ -38,7 +38,8 @@ happens. The options, for every kind:
     after=10      the first ten chances are spared
     count=3       at most three times, then the fault is gone
     path=GLOB     only calls whose path fits (`*` fits anything); for Pub/Sub the name of the rpc
-    object=NAME   only this sObject (for `pubsub-...`: this topic, without /event/)
+    object=NAME   only this sObject: for row faults the row's, for call faults the one in the path
+                  (for `pubsub-...`: this topic, without /event/)
     seed=7        the lot is drawn from this seed, so that a run can be repeated
     body=html     status only: json (default), html, text or empty
     retry_after=5 status and limit: a Retry-After header with this value

@@ -65,7 +65,7 @@ class HttpServer:
             max_line_size=4 * MOST_URI_BYTES,
             max_field_size=4 * MOST_URI_BYTES,
             keepalive_timeout=3_600,
-            logger=logging.getLogger(__name__),
+            logger=_quiet_logger(),
         )
         # Not 0: that would mean to wait for as long as the slowest answer takes.
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.01)
@@ -333,6 +333,10 @@ class _Exchange:
         """The body, unpacked; aiohttp has undone the Content-Encoding."""
         if not self.request.can_read_body:
             return b""
+        if self.headers.get("expect", "").lower() == "100-continue":
+            transport = self.request.transport
+            if transport is not None:
+                transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         chunks, size = [], 0
         try:
             async for chunk in self.request.content.iter_any():
@@ -342,9 +346,18 @@ class _Exchange:
                         413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is larger than 50 MB"
                     )
                 chunks.append(chunk)
-        except web.PayloadAccessError:
+        except (web.RequestPayloadError, ConnectionError):
             raise ApiError(400, "POST_BODY_PARSE_ERROR", "The body cannot be read") from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _quiet_logger() -> logging.Logger:
+    """For what aiohttp says of malformed requests: they are the client's doing, answered by 400."""
+    logger = logging.getLogger(f"{__name__}.aiohttp")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _object_in(path: str) -> str:

@@ -81,7 +81,8 @@ def upsert(call: Call) -> Answer:
     key = external_id_field(table, call.segments[3])
     records, all_or_none = _records(call)
     writer = call.writer()
-    values = [_take_key(key, record) for record in records]
+    check = key.checker()
+    values = [_take_key(key, check, record) for record in records]
     counts = Counter(key.fold(value) for value in values if value is not None)
     repeated = {value for value, count in counts.items() if count > 1}
     kind_name = table.kind.name.lower()
@@ -93,7 +94,7 @@ def upsert(call: Call) -> Answer:
                 "INVALID_TYPE", f"{given} does not match the type in the path, {table.kind.name}"
             )
         value = values[place]
-        if value is None or value == "":
+        if value is None:
             raise RowError("MISSING_ARGUMENT", f"{key.name} not specified", [key.name])
         if repeated and key.fold(value) in repeated:
             raise RowError(
@@ -259,19 +260,18 @@ def _tables(call: Call, records: list[dict[str, Any]]) -> list[Table]:
     return tables
 
 
-def _take_key(key: Field, record: dict[str, Any]) -> Any:
+def _take_key(key: Field, check: Callable[[Any], Any], record: dict[str, Any]) -> Any:
+    """The key's value as it would be stored; None where there is none, or none that can be."""
     value = record.get(key.name)
     if value is None:
         lower = key.name.lower()
         value = next((v for k, v in record.items() if k.lower() == lower), None)
-    if isinstance(value, (dict, list)):
+    if value is None:
         return None
-    if value is not None and not isinstance(value, str) and key.type in _TEXT_KEYS:
-        return str(value)
-    return value
-
-
-_TEXT_KEYS = {"text", "email", "phone", "url"}
+    try:
+        return check(value)
+    except RowError:
+        return None
 
 
 def _id_given(name: str) -> RowError:

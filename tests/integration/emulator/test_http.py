@@ -82,6 +82,31 @@ async def test_a_body_that_is_no_json_object_is_a_parser_error(
     assert (reply.status, code(reply)) == (400, "JSON_PARSER_ERROR")
 
 
+async def test_a_body_that_is_not_what_its_encoding_says_is_400(client: Client) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    reply = await client.call("PATCH", UPSERT, data=b"hello", headers=headers)
+    assert (reply.status, code(reply)) == (400, "POST_BODY_PARSE_ERROR")
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(client: Client) -> None:
+    body = json.dumps(contacts(ROW)).encode()
+    port = client.emulator.login_url.rpartition(":")[2]
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+    head = (
+        f"PATCH {UPSERT} HTTP/1.1\r\nHost: localhost:{port}\r\nExpect: 100-continue\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"success":true' in answer
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_media_types_other_than_json_are_refused(client: Client) -> None:
     xml = await client.call("PATCH", UPSERT, data=b"<a/>", headers={"Content-Type": "text/xml"})
     assert xml.status == 415

@@ -16,6 +16,7 @@ objects:
     fields:
       Region__c: {type: text, external_id: true}
       Score__c: {type: number, precision: 4, scale: 2}
+      Number__c: {type: number, precision: 9, external_id: true, unique: true}
       Tier__c: {type: picklist, values: [Gold, Silver], restricted: true}
   Invoice__c:
     fields:
@@ -104,6 +105,18 @@ async def test_numbers_are_rounded_to_scale_and_kept_in_range(client: Client) ->
     for value, expected in ((100, "NUMBER_OUTSIDE_VALID_RANGE"),
                             ("x", "INVALID_TYPE_ON_FIELD_IN_RECORD")):
         assert code(await client.call("PATCH", path, {"Score__c": value})) == expected
+
+
+async def test_a_number_may_be_the_key(client: Client) -> None:
+    path = "composite/sobjects/Account/Number__c"
+    rows = [{"attributes": {"type": "Account"}, "Name": "A", "Number__c": n} for n in (7, "8")]
+    first = await client.call("PATCH", path, {"records": rows})
+    assert [row["created"] for row in first.body] == [True, True]
+    rows[0]["Number__c"], rows[1]["Number__c"] = "7", 8.0
+    again = await client.call("PATCH", path, {"records": rows})
+    assert [row["created"] for row in again.body] == [False, False]
+    single = await client.call("GET", "sobjects/Account/Number__c/7")
+    assert single.body["Id"] == first.body[0]["id"]
 
 
 async def test_a_restricted_picklist_takes_its_own_values_in_any_case(client: Client) -> None:
