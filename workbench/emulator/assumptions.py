@@ -6,8 +6,8 @@
     obs      seen in a named client, test, fixture or thread, not in Salesforce's own documents
     unsure   an inference or a choice; a real org may do otherwise
 
-Section numbers are those of the project's collected facts on REST writes (public material as of
-November 2026). Nothing here was compared with a live org.
+Section numbers are those of the project's collected facts on REST writes, for Pub/Sub those on the
+Pub/Sub API (public material as of November 2026). Nothing here was compared with a live org.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _COMPOSITE = "composite"
 _LIMITS = "limits"
 _HTTP = "HTTP"
 _QUERY = "query"
+_PUBSUB = "Pub/Sub"
 
 ASSUMPTIONS = tuple(
     Assumption(area, behaviour, rests_on, mark)  # type: ignore[arg-type]
@@ -181,6 +182,48 @@ ASSUMPTIONS = tuple(
          "general knowledge", "unsure"),
         (_QUERY, "What soql.py does not know is MALFORMED_QUERY, though a real org may run it.",
          "by design", "unsure"),
+        # --- Pub/Sub
+        (_PUBSUB, "A schema id is base64url of MD5 of Avro's parsing canonical form; fields are "
+         "optional, dates and times longs in milliseconds.", "4.1 to 4.3: four live captures",
+         "obs"),
+        (_PUBSUB, "A replay id is a position in 8 bytes and two zero bytes; 8 bytes are taken too; "
+         "positions are shared by all topics and jump between requests.", "0.5, 5: logs", "obs"),
+        (_PUBSUB, "A failed event is an error in its own result, its neighbours pass: above 1 MB, "
+         "an id above 36 characters, a wrong schema id, bytes that are no datum of it to the last "
+         "one, a blank CreatedById. The sentences are ours.",
+         "0.2, 3.11, 3.12; which of these are per event is partly a guess", "unsure"),
+        (_PUBSUB, "Above the hourly events each event fails with LIMIT_EXCEEDED.",
+         "3.12: the code is documented, its shape is not", "unsure"),
+        (_PUBSUB, "5,000,000 events an hour, which no edition has; unary Publish is not throttled "
+         "unless a fault says so.", "3.12, 0.1", "unsure"),
+        (_PUBSUB, "A request above 4 MB ends with UNAVAILABLE, upstream connect error.", "3.12",
+         "doc"),
+        (_PUBSUB, "An older schema id is accepted while Avro can reconcile it with the present one; "
+         "the response names the present one.", "3.13", "doc"),
+        (_PUBSUB, "An event keeps the publisher's id on delivery.", "3.11: implied", "unsure"),
+        (_PUBSUB, "Text lengths, number precision, CreatedDate and whether CreatedById exists are "
+         "not checked.", "4.4", "unsure"),
+        (_PUBSUB, "Responses of a publish stream keep the order of requests, and no empty ones "
+         "come.", "3.4, 3.9: open", "unsure"),
+        (_PUBSUB, "A publish stream without a valid event for 1,800 s ends with CANCELLED.",
+         "3.8: live text; the document says 70 s", "obs"),
+        (_PUBSUB, "Where 2.4 names a code without its gRPC status, the status is chosen; the "
+         "trailer of the rpc id is called rpc-id.", "2.4", "unsure"),
+        (_PUBSUB, "An unknown topic is NOT_FOUND, a name that is no topic name PERMISSION_DENIED.",
+         "2.4: live tests", "obs"),
+        (_PUBSUB, "A session is checked when a call starts, and not again while its stream lasts.",
+         "2.3: the documents imply it", "unsure"),
+        (_PUBSUB, "instanceurl is judged by its form; the tenant by its last part, 15 or 18 "
+         "characters.", "2.2", "unsure"),
+        (_PUBSUB, "Credits add up to 100; keepalives come every 60 s with the tip as "
+         "latest_replay_id; without credit for 60 s the stream ends as RST_STREAM.",
+         "5: 270 s documented, 60 s seen; the status is a guess", "obs"),
+        (_PUBSUB, "A replay id of another run, or past retention, is replayid.corrupted.", "2.4",
+         "doc"),
+        (_PUBSUB, "Managed: a commit is answered at once, the slot is free when the client is "
+         "gone, 1,800 s without a commit end it with DEADLINE_EXCEEDED.", "5, 2.4: logs", "obs"),
+        (_PUBSUB, "An event posted as a row answers OPERATION_ENQUEUED with the event's id as "
+         "message; an empty text stays one.", "4.4; the message is general knowledge", "unsure"),
     )
 )
 
