@@ -198,7 +198,7 @@ ASSUMPTIONS = tuple(
          "unless a fault says so.", "3.12, 0.1", "unsure"),
         (_PUBSUB, "A request above 4 MB ends with UNAVAILABLE, upstream connect error.", "3.12",
          "doc"),
-        (_PUBSUB, "An older schema id is accepted while Avro can reconcile it with the present one; "
+        (_PUBSUB, "An older schema id is accepted while Avro can reconcile it with today's; "
          "the response names the present one.", "3.13", "doc"),
         (_PUBSUB, "An event keeps the publisher's id on delivery.", "3.11: implied", "unsure"),
         (_PUBSUB, "Text lengths, number precision, CreatedDate and whether CreatedById exists are "
