@@ -8,14 +8,18 @@ from typing import Any
 
 from workbench.errors import FlowError, Problem, RenderError
 from workbench.flow import records
-from workbench.flow.declaration import Kind, ListOf, Section, Text
-from workbench.flow.document import Document, Path
+from workbench.flow.declaration import Section
+from workbench.flow.document import Document
+from workbench.flow.kinds import ListOf, Text
 from workbench.flow.language import FLOW, RUN_TASKS
+from workbench.flow.nodes import Path
 from workbench.flow.payload import Compiled
+from workbench.flow.reader import Kind
 from workbench.flow.tasks import (
     CompositeTask,
     Flow,
     KnownTask,
+    OrderKey,
     PublisherTask,
     SubscriberTask,
     Task,
@@ -68,7 +72,7 @@ class _Binder:
         if isinstance(task, CompositeTask):
             return dataclasses.replace(task, **fixed, **self._composite(task))
         render = records.bind_payload(task.name, task.templates["payload"], self.env)
-        return dataclasses.replace(task, **fixed, render=render)
+        return dataclasses.replace(task, **fixed, render=render, order_key=self._order_key(task))
 
     def _composite(self, task: CompositeTask) -> dict[str, Any]:
         templates = task.templates
@@ -78,9 +82,11 @@ class _Binder:
             )
         else:
             render = records.bind_payload(task.name, templates["payload"], self.env)
-        order_by = templates.get("order_by")
-        order_key = order_by and records.bind_order_key(task.name, order_by, self.env)
-        return {"render": render, "order_key": order_key}
+        return {"render": render, "order_key": self._order_key(task)}
+
+    def _order_key(self, task: CompositeTask | PublisherTask) -> OrderKey | None:
+        order_by = task.templates.get("order_by")
+        return order_by and records.bind_order_key(task.name, order_by, self.env)
 
     def fixed(self, holder: Any, section: Section, path: Path) -> dict[str, Any]:
         """The fields of `holder` that hold `env` templates, rendered."""

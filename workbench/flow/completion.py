@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.flow.declaration import Field, Kind, ListOf, Section
-from workbench.flow.document import Path, parse_path
+from workbench.flow.declaration import Field, Section
 from workbench.flow.expression import EVENT_NAMES, SCOPE_NAMES
-from workbench.flow.language import FILE, KNOWN_TASKS, RUN_TASKS, Payload, Tasks
+from workbench.flow.kinds import ListOf
+from workbench.flow.language import FILE, KNOWN_TASKS, RUN_TASKS
+from workbench.flow.nodes import Path, parse_path
+from workbench.flow.reader import Kind
+from workbench.flow.shapes import Payload, Tasks
 
 __all__ = ["Entry", "complete_keys", "complete_template", "complete_values", "describe"]
 

@@ -66,7 +66,7 @@ class Analysis:
         self._dry_compile()
 
     def _check_names(self, finder: _Rewriter) -> None:
-        from workbench.flow.declaration import nearest
+        from workbench.flow.reader import nearest
 
         for name in sorted(finder.stored & {*_ROOTS, "range", "loop"}):
             raise TemplateProblem("template.name", f"'{name}' can't be given another meaning")
@@ -302,7 +302,7 @@ def _parse(text: str) -> list[nodes.Node]:
 
 
 def _syntax_problem(error: TemplateSyntaxError, text: str) -> TemplateProblem:
-    from workbench.flow.declaration import nearest
+    from workbench.flow.reader import nearest
 
     message = error.message or "it can't be read"
     for kind, known in (("filter", _ENVIRONMENT.filters), ("test", _ENVIRONMENT.tests)):

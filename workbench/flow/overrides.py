@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 
-from workbench.flow.declaration import Reader
-from workbench.flow.document import (
-    Document,
+from workbench.flow.document import Document
+from workbench.flow.language import FLOW
+from workbench.flow.nodes import (
     Mapping,
     Node,
     Path,
@@ -15,9 +15,11 @@ from workbench.flow.document import (
     Span,
     parse_path,
 )
-from workbench.flow.language import FLOW
+from workbench.flow.reader import Reader
 
 __all__ = ["apply_overrides"]
+
+_NOWHERE = Span(0, 0, 0, 0)
 
 
 def apply_overrides(reader: Reader, overrides: MappingType[str, str]) -> None:
@@ -25,17 +27,21 @@ def apply_overrides(reader: Reader, overrides: MappingType[str, str]) -> None:
     for name, text in overrides.items():
         root = reader.document.root
         path = _full_path(name, root)
-        value = Document(text, reader.document.file)
-        if path is None or value.problems:
-            why = value.problems[0].message if value.problems else "there is no such place"
-            reader.report("override.wrong", f"can't set {name!r}: {why}", None, ())
-            continue
-        given = value.root or Scalar(Span(1, 1, 1, 1), "", is_plain=True)
-        changed = _with(root, path, given)
+        changed = None if path is None else _with(root, path, _value(text))
         if changed is None:
-            reader.report("override.wrong", f"can't set {name!r}: no such place", None, ())
+            reader.report(
+                "override.wrong", f"can't set {name!r}: the file has no such place", None, ()
+            )
         else:
             reader.document.root = changed
+
+
+def _value(text: str) -> Node:
+    """The text as YAML; what is no YAML, or begins with a template, is a text as it stands."""
+    parsed = Document(text, "")
+    if parsed.problems or text.lstrip().startswith("{{"):
+        return Scalar(_NOWHERE, text, is_plain=False)
+    return parsed.root or Scalar(_NOWHERE, "", is_plain=True)
 
 
 def _full_path(name: str, root: Node | None) -> Path | None:
@@ -59,14 +65,12 @@ def _full_path(name: str, root: Node | None) -> Path | None:
 def _with(node: Node | None, path: Path, value: Node) -> Node | None:
     """`node` with `value` at `path`, copied along the way since an alias may share it."""
     if not path:
-        if node is not None:
-            value.span = node.span
-        return value
+        return value if node is None else _placed(value, node.span)
     part = path[0]
     if isinstance(node, Mapping):
         child = node.entries.get(str(part))
         if child is None:
-            value.span = node.span
+            _placed(value, node.span)
             child = Mapping(node.span, is_flow_style=False) if len(path) > 1 else None
         changed = _with(child, path[1:], value)
         if changed is None:
@@ -83,3 +87,14 @@ def _with(node: Node | None, path: Path, value: Node) -> Node | None:
             items[part] = changed
             return Sequence(node.span, items)
     return None
+
+
+def _placed(node: Node, span: Span) -> Node:
+    """The node with all that is in it where `span` says: its problems are told there."""
+    node.span = span
+    if isinstance(node, Mapping):
+        node.keys = dict.fromkeys(node.keys, span)
+    children = node.items if isinstance(node, Sequence) else ()
+    for child in node.entries.values() if isinstance(node, Mapping) else children:
+        _placed(child, span)
+    return node

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.errors import FlowError, Problem
-from workbench.flow.declaration import MISSING, Reader, nearest, quoted
-from workbench.flow.document import Document, Scalar, format_path
-from workbench.flow.document import Mapping as MappingNode
+from workbench.flow.document import Document
 from workbench.flow.duration import parse_duration
 from workbench.flow.expression import TemplateProblem
-from workbench.flow.language import COMPOSITE, FILE, FROM_EVENT, KNOWN_TASKS, SUBSCRIBER, RawTask
+from workbench.flow.language import COMPOSITE, FILE, KNOWN_TASKS, SUBSCRIBER
+from workbench.flow.nodes import Mapping as MappingNode
+from workbench.flow.nodes import Scalar, format_path
 from workbench.flow.overrides import apply_overrides
 from workbench.flow.payload import Compiled, Leaf
+from workbench.flow.reader import MISSING, Reader, nearest, quoted
+from workbench.flow.shapes import FROM_EVENT, RawTask
 from workbench.flow.tasks import (
     ApiBudget,
     Batching,
@@ -270,7 +272,8 @@ def _build_task(raw: RawTask, step: _Step, retry: Retry, flow_name: str) -> Task
             **{name: values[name] for name in (*names, *flags)},
             fields=values["fields"] or (),
         )
-    return PublisherTask(**shared, topic=values["topic"], endpoint=values["endpoint"])
+    names = ("topic", "endpoint", "accept_duplicates")
+    return PublisherTask(**shared, **{name: values[name] for name in names})
 
 
 def _build_subscriber(

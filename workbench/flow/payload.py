@@ -12,7 +12,6 @@ from typing import Any
 
 from workbench.errors import RenderError
 from workbench.flow import expression
-from workbench.flow.document import Path, format_path
 from workbench.flow.expression import (
     Lookup,
     MissingValueError,
@@ -20,6 +19,7 @@ from workbench.flow.expression import (
     Roots,
     TemplateProblem,
 )
+from workbench.flow.nodes import Path, format_path
 from workbench.model import Event
 
 __all__ = ["Compiled", "Leaf", "Renderer"]

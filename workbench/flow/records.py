@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.errors import RenderError
-from workbench.flow.language import FROM_EVENT
 from workbench.flow.payload import Compiled
+from workbench.flow.shapes import FROM_EVENT
 from workbench.model import Event, Record
 
 __all__ = ["bind_ids", "bind_order_key", "bind_payload"]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from workbench.flow.declaration import Field, Section
 from workbench.flow.expression import EVENT_NAMES
-from workbench.flow.language import FLOW, KNOWN_TASKS, RUN_TASKS, Tasks
+from workbench.flow.language import FLOW, KNOWN_TASKS, RUN_TASKS
+from workbench.flow.shapes import Tasks
 
 __all__ = ["reference"]
 

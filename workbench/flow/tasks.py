@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import UsageError
-from workbench.flow.document import Document, Path
+from workbench.flow.document import Document
+from workbench.flow.nodes import Path
 from workbench.model import Event, Record
 
 __all__ = [
@@ -165,6 +166,7 @@ class PublisherTask:
     credentials_path: str
     topic: str
     endpoint: str
+    accept_duplicates: bool
     batch: Batching
     retry: Retry
     depends_on: tuple[str, ...]

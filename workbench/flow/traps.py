@@ -12,12 +12,13 @@ from typing import Any
 
 from workbench.errors import Problem
 from workbench.flow import expression
-from workbench.flow.declaration import nearest, quoted
-from workbench.flow.document import Document, Path
+from workbench.flow.document import Document
 from workbench.flow.duration import format_duration
 from workbench.flow.expression import Lookup, MissingValueError, Roots, format_lookup
-from workbench.flow.language import FROM_EVENT
+from workbench.flow.nodes import Path
 from workbench.flow.payload import Compiled, Leaf
+from workbench.flow.reader import nearest, quoted
+from workbench.flow.shapes import FROM_EVENT
 from workbench.flow.tasks import (
     CompositeTask,
     FileFacts,

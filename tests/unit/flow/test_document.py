@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.flow.support import SEEDS, errors, flow_text
 from workbench.flow import Document
-from workbench.flow.document import Mapping, format_path, parse_path
+from workbench.flow.nodes import Mapping, format_path, parse_path
 
 
 def document(text: str | bytes) -> Document:

@@ -359,6 +359,7 @@ def test_overrides_by_path_by_field_and_by_task() -> None:
             "flow.failed.pause_after": "3",
             "api_budget.daily_share": "0.5",
             "upsert.batch.max_records": "10",
+            "upsert.order_by": "{{ record.A }}",
             "flow.tasks[1].salesforce_restapi_composite.sobject_type": "Lead",
         },
     )
@@ -376,7 +377,8 @@ def test_overrides_by_path_by_field_and_by_task() -> None:
         ("nobody.url", "x", "override.wrong"),
         ("source.ulr", "x", "schema.unknown_key"),
         ("source.max_deliver", "x", "schema.type"),
-        ("source.url", "[", "override.wrong"),
+        ("source.ack_timeout", "[", "schema.value"),
+        ("source.stream", "{name: x, subject: y}", "schema.unknown_key"),
         ("flow.tasks[9].x", "1", "override.wrong"),
     ],
 )

@@ -27,11 +27,15 @@ from workbench.flow import (
     complete_values,
     describe,
     parse,
+    read,
     schema,
 )
-from workbench.flow.declaration import Field, ListOf, Section
-from workbench.flow.language import FILE, KNOWN_TASKS, RUN_TASKS, Tasks
+from workbench.flow.declaration import Field, Section
+from workbench.flow.kinds import ListOf
+from workbench.flow.language import FILE, KNOWN_TASKS, RUN_TASKS
+from workbench.flow.reader import Reader
 from workbench.flow.reference import reference
+from workbench.flow.shapes import Tasks
 
 VALIDATOR = jsonschema.Draft7Validator(schema())
 
@@ -147,8 +151,6 @@ VALUES = st.one_of(
 @given(st.dictionaries(st.sampled_from(PLACES), VALUES, min_size=1, max_size=3))
 @settings(max_examples=400, deadline=None)
 def test_schema_and_loader_agree_on_variations(overrides: dict[str, str]) -> None:
-    from workbench.flow import read
-
     reading = read(BASE, "f.yaml", overrides)
     if any(problem.code == "override.wrong" for problem in reading.problems):
         return
@@ -163,8 +165,6 @@ def test_schema_and_loader_agree_on_variations(overrides: dict[str, str]) -> Non
 
 @pytest.mark.parametrize("place", PLACES)
 def test_schema_and_loader_agree_on_every_field(place: str) -> None:
-    from workbench.flow import read
-
     for value in ("true", "x", "5", "10s", "[x]", "{a: 1}", "-3", "''", "0.25", "~"):
         reading = read(BASE, "f.yaml", {place: value})
         if any(problem.code == "override.wrong" for problem in reading.problems):
@@ -189,8 +189,6 @@ def test_every_example_is_accepted() -> None:
         for _, field in fields(section, ""):
             if field.example and not isinstance(field.kind, (Section, Tasks)):
                 yield field, field.example
-
-    from workbench.flow.declaration import Reader
 
     for section in (FILE, *RUN_TASKS.values()):
         for field, example in examples(section):
