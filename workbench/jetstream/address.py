@@ -66,4 +66,4 @@ def parse_servers(url: str) -> Servers:
             )
     if any(other != found[0] for other in found):
         raise SettingsError("the NATS URLs hold different credentials: give the same in each")
-    return Servers(tuple(addresses), is_tls, found[0] if found else None)
+    return Servers(tuple(dict.fromkeys(addresses)), is_tls, found[0] if found else None)

@@ -200,15 +200,22 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         if self.is_reconnecting and (task is None or task.done()):
             self._reconnection_task = asyncio.create_task(self._attempt_reconnect())
 
-    async def abandon(self) -> None:
-        """Give up a connection that was never made, whatever state it hangs in."""
+    async def cut(self) -> None:
+        """Drop a connection that does not answer and make another; closing it in order would wait
+        for a silent peer to take what is still queued."""
+        self._abort()
+        await self.force_reconnect()
+
+    def _abort(self) -> None:
         transport = self._transport
-        for writer in (
-            getattr(transport, "_io_writer", None),
-            getattr(transport, "_bare_io_writer", None),
-        ):
+        for name in ("_io_writer", "_bare_io_writer"):
+            writer = getattr(transport, name, None)
             if writer is not None:
                 writer.transport.abort()
+
+    async def abandon(self) -> None:
+        """Give up a connection that was never made, whatever state it hangs in."""
+        self._abort()
         for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
             if task is not None:
                 task.cancel()

@@ -291,7 +291,7 @@ class Connection:
                     await self.client.rtt(timeout=_WATCH_SECONDS)
                 except (nats_errors.Error, OSError):
                     self.tell("retrying", f"{self.address} does not answer; reconnecting")
-                    await self.client.force_reconnect()
+                    await self.client.cut()
             else:
                 self.client.revive()
 

@@ -240,12 +240,11 @@ class JetStreamSource:
 
     def _next_look(self) -> float:
         """When, in the loop's time, something must be done even if nothing arrives."""
-        times = [asyncio.get_running_loop().time() + EXPIRES_SECONDS + _GRACE_SECONDS]
+        now = asyncio.get_running_loop().time()
+        look = now + EXPIRES_SECONDS + _GRACE_SECONDS
         if self._owed > 0:
-            times.append(self._lost_at)
-        elif self._ask_at:
-            times.append(self._ask_at)
-        return min(times)
+            return min(look, self._lost_at)
+        return min(look, self._ask_at) if self._ask_at > now else look
 
     # Taking
 

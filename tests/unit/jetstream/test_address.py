@@ -9,7 +9,7 @@ from workbench.jetstream.address import parse_servers
 
 
 def test_a_list_with_and_without_scheme_and_port() -> None:
-    servers = parse_servers("nats://a:1, b ,c:3,nats://[::1]:5")
+    servers = parse_servers("nats://a:1, b ,c:3,nats://[::1]:5,a:1")
     assert servers.addresses == ("nats://a:1", "nats://b:4222", "nats://c:3", "nats://[::1]:5")
     assert not servers.is_tls
     assert servers.credentials is None
