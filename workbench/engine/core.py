@@ -119,62 +119,73 @@ class Core:
         active = now - self.gate.paused_seconds(now)
         held, single = self.held, self._single
         stage = single if single is not None and single.is_simple and not self._parking else None
-        render = key_of = by_key = None
-        if stage is not None:
-            render, key_of, by_key = stage.spec.render, stage.sink.key_of, stage.lanes.by_key
-        ready: list[Unit] = []
-        total = size = 0
+        if stage is None:
+            for event in events:
+                self._accept_one(event, active, now)
+            return
+        render = stage.spec.render
+        visits: list[Visit] = []
+        total = 0
         for event in events:
-            sequence = event.sequence
-            if event.num_delivered > 1:
-                self.counters.redelivered += 1
-            if sequence in held:
-                self._again(event)
-                continue
-            held[sequence] = event
-            event.received = active
             data = event.data
-            total += len(data)
             try:
                 value = decode(data)
-            except ValueError as error:
-                self._unfit_everywhere(event, f"the event's data does not parse: {error}", now)
-                continue
-            if stage is None:
-                self._start(event, value, now)
-                continue
-            assert render is not None
-            assert key_of is not None
-            assert by_key is not None
-            try:
                 records = render(event, value)
-            except RenderError as error:
-                self._unfit(stage, event, None, str(error), None, "", now)
+            except (ValueError, RenderError):
+                records = []
+            if len(records) != 1 or event.num_delivered > 1 or event.sequence in held:
+                self._line_up(stage, visits, now)
+                visits = []
+                self._accept_one(event, active, now)  # which also tells what is wrong
                 continue
-            visit = Visit(event, stage, None, value, records)
-            if len(records) == 1:
-                visit.keys = key = key_of(records[0])
-                self.held_records += 1
-                if key is None:
-                    ready.append(visit)
-                    size += len(data)
-                elif key not in by_key:
-                    by_key[key] = None
-                    ready.append(visit)
-                    size += len(data)
-                else:
-                    stage.lanes.enter(visit)
-            else:
-                self._queue(visit, None, now)
+            held[event.sequence] = event
+            event.received = active
+            total += len(data)
+            visits.append(Visit(event, stage, None, value, records))
         self.held_bytes += total
-        if ready and stage is not None:
-            stage.batcher.extend(ready, size, now)
+        self._line_up(stage, visits, now)
 
-    def _again(self, event: Event) -> None:
-        """The server lost patience with an event that is still held: answer for its newest
-        delivery."""
-        known = self.held[event.sequence]
-        known.token, known.num_delivered = event.token, event.num_delivered
+    def _line_up(self, stage: Stage, visits: list[Visit], now: float) -> None:
+        """Queue visits of one record each, in order, those whose key is held behind its holder."""
+        if not visits:
+            return
+        self.held_records += len(visits)
+        by_key = stage.lanes.by_key
+        ready: list[Unit] = []
+        size = 0
+        keys = stage.sink.keys_of([visit.records[0] for visit in visits])
+        for visit, key in zip(visits, keys, strict=True):
+            visit.keys = key
+            if key is None:
+                ready.append(visit)
+                size += visit.size
+            elif key not in by_key:
+                by_key[key] = None
+                ready.append(visit)
+                size += visit.size
+            else:
+                stage.lanes.enter(visit)
+        stage.batcher.extend(ready, size, now)
+
+    def _accept_one(self, event: Event, active: float, now: float) -> None:
+        """Any event, without hurry; `active` is the time of the event clock, which stands still
+        while the gate is closed."""
+        if event.num_delivered > 1:
+            self.counters.redelivered += 1
+        if event.sequence in self.held:
+            # The server lost patience with one we still hold: answer for its newest delivery.
+            known = self.held[event.sequence]
+            known.token, known.num_delivered = event.token, event.num_delivered
+            return
+        self.held[event.sequence] = event
+        self.held_bytes += len(event.data)
+        event.received = active
+        try:
+            value = decode(event.data)
+        except ValueError as error:
+            self._unfit_everywhere(event, f"the event's data does not parse: {error}", now)
+        else:
+            self._start(event, value, now)
 
     def _start(self, event: Event, data: Any, now: float) -> None:
         if self._single is not None:
@@ -295,39 +306,36 @@ class Core:
         is_charged = read_health(self.gate, stage.name, answer, now)
         ready: list[Unit] = []
         again: list[Unit] = []
-        by_key, held, acks = stage.lanes.by_key, self.held, self.outbox.acks
+        held, acks = self.held, self.outbox.acks
         is_plain = self._single is not None and not self._parking
-        offset = plain = 0
+        is_all_written = answer.is_all_written
+        offset = plain = events = 0
         for unit in sending.units:
+            count = len(unit.records)
             if (
-                type(outcomes[offset]) is Written
+                is_plain
                 and type(unit) is Visit
-                and is_plain
-                and len(unit.records) == 1
                 and unit.is_plain
+                and (is_all_written or (count == 1 and type(outcomes[offset]) is Written))
             ):
-                # Hot path, as in `accept`: one record, written, nobody waits for its key.
-                offset += 1
-                plain += 1
-                key = unit.keys
-                if key is not None:
-                    if type(key) is str and by_key[key] is None:
-                        del by_key[key]
-                    else:
-                        stage.lanes.leave(unit, ready)
+                # Hot path, as in `accept`: the event had one unit, and all of it is written.
+                stage.lanes.leave(unit, ready)
                 event = unit.event
                 if held.pop(event.sequence, None) is None:
                     raise _settled_twice(event)
                 self.held_bytes -= len(event.data)
                 acks.append(event)
+                offset += count
+                plain += count
+                events += 1
                 continue
             if self._returned(unit, answer, offset, is_charged, ready, now):
                 again.append(unit)
-            offset += len(unit.records)
+            offset += count
         if plain:
             self.held_records -= plain
             self.counters.written += plain
-            self.counters.acked += plain
+            self.counters.acked += events
             self.gate.wrote()
         self._go(ready, now)
         if again:

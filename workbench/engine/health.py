@@ -16,7 +16,7 @@ def read_health(gate: Gate, stage: str, answer: Answer, now: float) -> bool:
     answered the probe: its records themselves may be the reason.
     """
     was_probe = gate.is_half_open
-    trouble = _trouble(answer)
+    trouble = None if answer.is_all_written else _trouble(answer)
     if trouble is None:
         gate.alive(now)
         if answer.api_used is not None and answer.api_limit is not None:

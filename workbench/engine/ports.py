@@ -108,8 +108,8 @@ class Sink(Protocol):
         """
         ...
 
-    def key_of(self, record: Record) -> str | None:
-        """What identifies the record in Salesforce, normalised so that equal means the same row;
+    def keys_of(self, records: Sequence[Record]) -> list[str | None]:
+        """What identifies each record in Salesforce, normalised so that equal means the same row;
         None where it has no identity yet (create)."""
         ...
 

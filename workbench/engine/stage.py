@@ -91,8 +91,7 @@ class Stage:
             )
         if self._is_whole and count > 1:
             seen: dict[str, int] = {}
-            for index, record in enumerate(records):
-                key = self.sink.key_of(record)
+            for index, key in enumerate(self.sink.keys_of(records)):
                 if key is not None and seen.setdefault(key, index) != index:
                     return (
                         f"all_or_none: its records {seen[key] + 1} and {index + 1} have the same "
@@ -119,8 +118,8 @@ class Stage:
 
     def _are_free(self, visit: Visit) -> bool:
         """Give a visit one key for each of its records, if nobody holds any and all differ."""
-        key_of, by_key = self.sink.key_of, self.lanes.by_key
-        keys = [key_of(record) for record in visit.all]
+        by_key = self.lanes.by_key
+        keys = self.sink.keys_of(visit.all)
         if keys[0] is None:
             return not any(keys)
         own = dict.fromkeys(keys)
@@ -130,14 +129,13 @@ class Stage:
         return True
 
     def _keys(self, unit: Unit) -> str | tuple[str, ...] | None:
-        key_of = self.sink.key_of
         order_key = self.spec.order_key
         records = unit.records
+        own = self.sink.keys_of(records)
         if order_key is None and len(records) == 1:
-            return key_of(records[0])
+            return own[0]
         keys: dict[str, None] = {}
-        for record in records:
-            key = key_of(record)
+        for record, key in zip(records, own, strict=True):
             if key is not None:
                 keys[key] = None
             if order_key is not None:

@@ -3,6 +3,7 @@
 from workbench.model.event import Ack, Event, Nak, Settlement, Term
 from workbench.model.failed import Attempt, FailedBatch, FailedRecord, failed_id
 from workbench.model.record import (
+    AllWritten,
     Answer,
     Batch,
     Cause,
@@ -21,6 +22,7 @@ from workbench.model.record import (
 
 __all__ = [
     "Ack",
+    "AllWritten",
     "Answer",
     "Attempt",
     "Batch",

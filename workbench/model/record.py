@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 
 __all__ = [
+    "AllWritten",
     "Answer",
     "Batch",
     "Cause",
@@ -160,6 +161,41 @@ class Exchange:
     error: str | None = None
 
 
+class AllWritten(Sequence[Outcome]):
+    """The outcomes of a batch that Salesforce wrote whole, each made when it is asked for.
+
+    Nearly every batch is one, and nearly nobody asks for its outcomes one by one. `rows` are the
+    server's results, one per record: objects with `id` and perhaps `created`.
+    """
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Outcome]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | Sequence[Outcome]:
+        if isinstance(index, slice):
+            return [_written(row) for row in self._rows[index]]
+        return _written(self._rows[index])
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to any sequence of the same outcomes."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it is a list in all but cost
+
+
+def _written(row: dict[str, Any]) -> Written:
+    return Written(row.get("id") or "", row.get("created"), row)
+
+
 @dataclass(slots=True)
 class Answer:
     """What became of a batch: one outcome per record, in the batch's order, always all of them.
@@ -174,6 +210,11 @@ class Answer:
     results: Sequence[Any] = ()
     api_used: int | None = None
     api_limit: int | None = None
+
+    @property
+    def is_all_written(self) -> bool:
+        """Whether that is known without a look at every outcome; False says nothing."""
+        return type(self.outcomes) is AllWritten
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,9 +96,15 @@ class CompositeSink:
         self._api_version = normal_version(api_version or DEFAULT_API_VERSION)
         self._builder: RequestBuilder | None = None
 
-    def key_of(self, record: Record) -> str | None:
+    def keys_of(self, records: Sequence[Record]) -> list[str | None]:
         """See `key_of`."""
-        return key_of(self.settings, record)
+        settings = self.settings
+        if settings.operation == "upsert":
+            # The usual record has its key as text under the very name the flow gives it.
+            field = settings.external_id_field or ""
+            with contextlib.suppress(KeyError, AttributeError):
+                return [record[field].strip().lower() for record in records]
+        return [key_of(settings, record) for record in records]
 
     @property
     def builder(self) -> RequestBuilder:
@@ -131,7 +138,9 @@ class CompositeSink:
         if self.settings.row.body in _NEEDS_ID and (faults := _id_faults(batch)):
             return await self._write_rest(batch, faults)
         answer = await self._exchange(batch)
-        if any(type(outcome) is Suspect for outcome in answer.outcomes):
+        if not answer.is_all_written and any(
+            type(outcome) is Suspect for outcome in answer.outcomes
+        ):
             await self._isolate(batch, answer)
         return answer
 

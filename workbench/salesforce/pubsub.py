@@ -119,9 +119,9 @@ class PublisherSink:
         self._publisher: Publisher | None = None
         self._is_limited = False
 
-    def key_of(self, record: Record) -> str | None:
+    def keys_of(self, records: Sequence[Record]) -> list[str | None]:
         """None: an event is no row, so no two are the same; `order_by` is the engine's."""
-        return None
+        return [None] * len(records)
 
     @property
     def schema(self) -> EventSchema | None:

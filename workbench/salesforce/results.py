@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from workbench import codec
 from workbench.model import (
+    AllWritten,
     Batch,
     Cause,
     Deferred,
@@ -50,7 +51,7 @@ class Reading(NamedTuple):
     `results` is empty where the server said nothing that can be read.
     """
 
-    outcomes: list[Outcome]
+    outcomes: Sequence[Outcome]
     results: Sequence[Any] = ()
 
 
@@ -65,6 +66,7 @@ def read(builder: RequestBuilder, batch: Batch, reply: Reply) -> Reading:
         value = None
     if body is Body.TREE and isinstance(value, dict) and "hasErrors" in value:
         return _tree(builder, batch, value)
+    outcomes: Sequence[Outcome]
     if reply.status >= 300:
         outcomes = _whole_refused(builder, batch, reply, _errors_in(value))
         return Reading(outcomes, () if value is None else [value] * len(outcomes))
@@ -96,23 +98,25 @@ def _whole_refused(
     return _defer_without_culprit(outcomes)
 
 
-def _collection(value: Any, group: Group, situation: Situation) -> list[Outcome]:
+def _collection(value: Any, group: Group, situation: Situation) -> Sequence[Outcome]:
     """The rows of one collection's answer."""
     count = len(group.records)
     if not isinstance(value, list) or len(value) != count:
         got = f"{len(value)} results" if isinstance(value, list) else "no list of results"
         return _unknown(count, f"the answer holds {got} for {count} records")
-    outcomes: list[Outcome] = []
-    is_clean = True
-    for row in value:
-        if type(row) is dict and row.get("success") is True:
-            outcomes.append(Written(row.get("id") or "", row.get("created"), row))
-        else:
-            is_clean = False
-            outcomes.append(_failed_row(row, situation))
-    if is_clean:
-        return outcomes
+    if all(map(_is_success, value)):
+        return AllWritten(value)
+    outcomes: list[Outcome] = [
+        Written(row.get("id") or "", row.get("created"), row)
+        if _is_success(row)
+        else _failed_row(row, situation)
+        for row in value
+    ]
     return _together(outcomes) if situation.is_atomic else outcomes
+
+
+def _is_success(row: Any) -> bool:
+    return type(row) is dict and row.get("success") is True
 
 
 def _failed_row(row: Any, situation: Situation) -> Outcome:
@@ -187,7 +191,7 @@ def _composite(builder: RequestBuilder, batch: Batch, value: Any) -> Reading:
     return Reading(outcomes, results)
 
 
-def _subresponse(answer: dict[str, Any], group: Group, situation: Situation) -> list[Outcome]:
+def _subresponse(answer: dict[str, Any], group: Group, situation: Situation) -> Sequence[Outcome]:
     status, body = answer.get("httpStatusCode"), answer.get("body")
     if not isinstance(status, int):
         return _unknown(len(group.records), "a subrequest's answer has no status")

@@ -231,9 +231,9 @@ class MemorySink:
         self.probes = 0
         self._key = key
 
-    def key_of(self, record: Record) -> str | None:
-        value = record.get(self._key)
-        return None if value is None else str(value).lower()
+    def keys_of(self, records: Sequence[Record]) -> list[str | None]:
+        values = [record.get(self._key) for record in records]
+        return [None if value is None else str(value).lower() for value in values]
 
     async def write(self, batch: Batch) -> Answer:
         self.batches.append(batch)
@@ -244,10 +244,10 @@ class MemorySink:
             raise answer
         records = batch.records
         outcomes = [Written(str(i)) for i in range(len(records))] if answer is None else answer
-        for record, outcome in zip(records, outcomes, strict=True):
+        for record, key, outcome in zip(records, self.keys_of(records), outcomes, strict=True):
             if isinstance(outcome, Written):
                 self.writes.append(record)
-                self.rows[self.key_of(record) or f"#{len(self.rows)}"] = record
+                self.rows[key or f"#{len(self.rows)}"] = record
         return Answer(list(outcomes))
 
     async def probe(self) -> None:

@@ -182,22 +182,35 @@ def test_compressing_is_undone_by_gzip() -> None:
 class TestKeys:
     def test_external_ids_differ_by_case_only_count_as_equal(self) -> None:
         sink = CompositeSink(None, settings())
-        assert sink.key_of({"ExternalId__c": "AbC"}) == sink.key_of({"externalid__C": "aBc"})
-        assert sink.key_of({"ExternalId__c": 7}) == sink.key_of({"ExternalId__c": 7.0}) == "7"
-        assert sink.key_of({"ExternalId__c": " a "}) == "a"
-        assert sink.key_of({"LastName": "x"}) is None
-        assert sink.key_of({"ExternalId__c": None}) is None
+        assert (
+            sink.keys_of([{"ExternalId__c": "AbC"}])[0]
+            == sink.keys_of([{"externalid__C": "aBc"}])[0]
+        )
+        assert (
+            sink.keys_of([{"ExternalId__c": 7}])[0]
+            == sink.keys_of([{"ExternalId__c": 7.0}])[0]
+            == "7"
+        )
+        assert sink.keys_of([{"ExternalId__c": " a "}])[0] == "a"
+        assert sink.keys_of([{"LastName": "x"}])[0] is None
+        assert sink.keys_of([{"ExternalId__c": None}])[0] is None
 
     @pytest.mark.parametrize("operation", ["update", "delete"])
     def test_ids_are_compared_by_15_characters_with_case(self, operation: str) -> None:
         sink = CompositeSink(None, settings(operation))
-        assert sink.key_of({"Id": "003D000000QV9n2IAD"}) == sink.key_of({"id": "003D000000QV9n2"})
-        assert sink.key_of({"Id": "003D000000QV9n2"}) != sink.key_of({"Id": "003D000000QV9N2"})
-        assert sink.key_of({"LastName": "x"}) is None
+        assert (
+            sink.keys_of([{"Id": "003D000000QV9n2IAD"}])[0]
+            == sink.keys_of([{"id": "003D000000QV9n2"}])[0]
+        )
+        assert (
+            sink.keys_of([{"Id": "003D000000QV9n2"}])[0]
+            != sink.keys_of([{"Id": "003D000000QV9N2"}])[0]
+        )
+        assert sink.keys_of([{"LastName": "x"}])[0] is None
 
     @pytest.mark.parametrize("operation", ["create", "tree", "get"])
     def test_other_operations_have_no_key(self, operation: str) -> None:
-        assert CompositeSink(None, settings(operation)).key_of({"Id": "x"}) is None
+        assert CompositeSink(None, settings(operation)).keys_of([{"Id": "x"}]) == [None]
 
 
 class TestSettings:
