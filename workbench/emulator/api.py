@@ -19,7 +19,8 @@ from .writes import Writer
 __all__ = ["NEWEST", "OLDEST", "Answer", "Call", "Route", "dispatch", "split_path"]
 
 OLDEST, NEWEST = 31, 68
-"""API versions answered; 68.0 is Winter '27 (facts/salesforce-rest.md, "API versions")."""
+"""API versions answered; 68.0 is Winter '27.
+https://developer.salesforce.com/docs/platform/api-metadata/guide/meta-api-eol.html (2026-11-23)"""
 RETIRED = 30
 """This version and older ones are gone: HTTP 410."""
 

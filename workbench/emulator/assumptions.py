@@ -101,6 +101,8 @@ ASSUMPTIONS = tuple(
          "INVALID_FIELD.", "2 Single-row upsert; the code has no source", "unsure"),
         (_ROWS, "A lock refuses single rows; Salesforce documents it for the whole batch.",
          "10: clients treat it as per record", "unsure"),
+        (_ROWS, "Calls are worked one after the other, so two upserts of a new key never race; "
+         "the race fault refuses the loser as a real org would.", "0.6: threads", "obs"),
         (_ROWS, "A duplicate rule compares whole values without case; allowSave in the header "
          "overrules it where the rule allows.", "6 Headers", "doc"),
         # --- collections

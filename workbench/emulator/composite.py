@@ -1,8 +1,9 @@
 """Composite: several calls in one, that may use one another's results; and Composite Batch.
 
-The table of what both levels of allOrNone do together is in facts/salesforce-rest.md section 4;
-its quirk, rows that say `success: true` though they were rolled back, comes about here because a
-collection is shown as it saw itself.
+What both levels of allOrNone do together is documented at
+https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_composite_allornone.htm
+(2026-11-23). Its quirk, rows that say `success: true` though they were rolled back, comes about
+here because a collection is shown as it saw itself.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ A fault is one text:
     truncate:0.01               the work is done, half of the answer is sent
     lock:0.05                   one row in twenty is refused with UNABLE_TO_LOCK_ROW
     lock-nested:0.05            the same inside a trigger's CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY
+    race:0.05                   one new key in twenty is refused as if another call had just
+                                inserted it (DUPLICATE_VALUE); the next try goes through
     row:STORAGE_LIMIT_EXCEEDED:0.1      rows are refused with any code
     expire                      every session ends; once, unless SHARE, every or count say more
     expire,every=100            every session ends at each hundredth call
@@ -126,6 +128,7 @@ KINDS: dict[str, _Kind] = {
     "truncate": _Kind(),
     "lock": _Kind(),
     "lock-nested": _Kind(),
+    "race": _Kind(),
     "row": _Kind(_code),
     "expire": _Kind(count=1),
     "policy": _Kind(_one_of("rest", "agent", "api-disabled", "client"), "rest"),

@@ -1,6 +1,6 @@
 """Record ids: 15 case-sensitive characters, or 18 with a checksum that survives lower-casing.
 
-facts/salesforce-rest.md section 7; the checksum is checked in the tests against documented pairs.
+The checksum is checked in the tests against documented pairs of both forms.
 """
 
 from __future__ import annotations

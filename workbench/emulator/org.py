@@ -39,7 +39,9 @@ USER_ID = "005WB0000000001YAA"
 MOST_LOGGED = 1_000
 """Requests that /emulator/requests can show."""
 DAILY_CALLS = 5_000_000
-"""A full sandbox's calls in 24 hours (facts/salesforce-rest.md section 6). The emulator counts
+"""A full sandbox's calls in 24 hours,
+https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm
+(2026-11-23). The emulator counts
 from its start or last reset."""
 
 

@@ -22,6 +22,13 @@ from aiohttp import web
 from . import metadata, oauth, soap
 from .api import Answer, Call, dispatch, not_found, split_path
 from .control import control
+from .fault_answers import (
+    daily_limit_refusal,
+    limit_refusal,
+    own_failure,
+    policy_refusal,
+    status_refusal,
+)
 from .faults import Fault
 from .org import Org
 from .refusals import ApiError
@@ -30,23 +37,16 @@ __all__ = ["HttpServer", "listen"]
 
 LOOPBACK = "127.0.0.1"
 MOST_BODY_BYTES = 50 * 1024 * 1024
-"""Of a request, unpacked (facts/salesforce-rest.md section 6, "Size")."""
+"""Of a request, unpacked; EXCEEDED_MAX_SIZE_REQUEST at
+https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_concepts_core_data_objects.htm (2026-11-23)"""
 MOST_URI_BYTES = 16_384
+"""https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm
+(2026-11-23)"""
 GZIP_FROM_BYTES = 1_024
 """Smaller answers gain nothing from gzip."""
 _JSON = {"Content-Type": "application/json;charset=UTF-8"}
 _EVERY_ANSWER = {"Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"}
 
-_LIMIT_TEXTS = {
-    "daily": "TotalRequests Limit exceeded.",
-    "concurrent": "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
-    "apex": "ConcurrentPerOrgLongTxn Limit exceeded.",
-}
-_STATUS_BODIES = {
-    500: ("UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if you "
-                               "contact support: 1234567890-12345 (-1234567890)"),
-    503: ("SERVER_UNAVAILABLE", "Server too busy"),
-}
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 
 
@@ -93,8 +93,7 @@ class HttpServer:
             answer = Answer(error.status, error.body, error.headers)
         except Exception:
             logging.getLogger(__name__).exception("The emulator failed at %s", request.path)
-            code, message = _STATUS_BODIES[500]
-            answer = Answer(500, [{"message": message, "errorCode": code}])
+            answer = Answer(500, own_failure().body)
         response = exchange.respond(answer)
         if not exchange.is_control:
             self.org.requests.append({
@@ -221,7 +220,7 @@ class _Exchange:
         user = self._user()
         usage = self.org.usage
         if usage.used >= usage.limit:
-            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", _LIMIT_TEXTS["daily"])
+            raise daily_limit_refusal()
         usage.used += 1
         version, segments = split_path(self.raw_path)
         method = self.request.method
@@ -278,7 +277,7 @@ class _Exchange:
         if user is None:
             raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
         if (fault := self._draw("policy")) is not None:
-            raise _policy_refusal(fault)
+            raise policy_refusal(fault)
         return user
 
     def _userinfo(self) -> Answer:
@@ -311,10 +310,9 @@ class _Exchange:
 
     def _meet_refusals(self) -> None:
         if (fault := self._draw("status")) is not None:
-            raise _status_refusal(fault)
+            raise status_refusal(fault)
         if (fault := self._draw("limit")) is not None:
-            text = _LIMIT_TEXTS[fault.value]
-            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", text, headers=_retry_after(fault))
+            raise limit_refusal(fault)
 
     def _draw(self, kind: str) -> Fault | None:
         faults = self.org.faults
@@ -367,43 +365,6 @@ def _object_in(path: str) -> str:
         if part in ("sobjects", "tree"):
             return parts[place + 1]
     return ""
-
-
-def _retry_after(fault: Fault) -> dict[str, str]:
-    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-
-
-def _status_refusal(fault: Fault) -> ApiError:
-    code, message = _STATUS_BODIES.get(fault.value, ("UNKNOWN_EXCEPTION", "An error occurred"))
-    headers = _retry_after(fault)
-    if fault.body == "json":
-        return ApiError(fault.value, code, message, headers=headers)
-    headers["Content-Type"] = f"text/{'html' if fault.body == 'html' else 'plain'};charset=UTF-8"
-    bodies = {
-        "html": f"<html><head><title>{fault.value}</title></head>"
-                f"<body><h1>{message}</h1></body></html>",
-        "text": message,
-        "empty": "",
-    }
-    return ApiError(fault.value, body=bodies[fault.body].encode(), headers=headers)
-
-
-def _policy_refusal(fault: Fault) -> ApiError:
-    match fault.value:
-        case "rest":
-            text, code = "This session is not valid for use with the REST API", "INVALID_SESSION_ID"
-            return ApiError(401, body={"message": text, "errorCode": code})
-        case "agent":
-            text, code = "Connected app is not attached to Agent", "INVALID_SESSION_ID"
-            return ApiError(401, body={"message": text, "errorCode": code})
-        case "api-disabled":
-            return ApiError(
-                403, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner"
-            )
-        case _:
-            return ApiError(
-                403, "CLIENT_NOT_ACCESSIBLE_FOR_USER", "The client is not accessible for this user"
-            )
 
 
 def listen(port: int) -> socket.socket:

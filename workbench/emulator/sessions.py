@@ -12,7 +12,8 @@ from .ids import short_id
 __all__ = ["Sessions", "User"]
 
 IDLE_SECONDS = 2 * 60 * 60
-"""A session dies after two idle hours (facts/salesforce-rest.md, "Session life")."""
+"""A session dies after two idle hours unless the org says otherwise.
+https://developer.salesforce.com/docs/platform/pub-sub-api/guide/supported-auth.html (2026-11-23)"""
 MOST_SESSIONS = 10_000
 """The oldest token is forgotten beyond this many, so that a login per call cannot fill memory."""
 

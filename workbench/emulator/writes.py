@@ -1,7 +1,7 @@
 """Writing one row: checks in Salesforce's order, then the store. The only way into the store.
 
-Messages that carry a code and fields are those of facts/salesforce-rest.md; assumptions.py lists
-where the facts are silent.
+Codes and texts are those that Salesforce documents or users have posted; assumptions.py says which
+are which, and where neither was found.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Writer:
         self._allow_duplicates = allow_duplicates
         self._path = path
         self._now = org.now_text()
-        self._has_faults = org.faults.any("lock", "lock-nested", "row")
+        self._has_faults = org.faults.any("lock", "lock-nested", "row", "race")
 
     def create(self, table: Table, values: Mapping[str, Any]) -> str:
         """Insert a row; its id.
@@ -85,6 +85,8 @@ class Writer:
         if found:
             self._change(table, found[0], table.rows[found[0]], values)
             return found[0], False
+        if self._has_faults:
+            self._meet_race(table, key)
         return self.create(table, values), True
 
     def delete(self, table: Table, identifier: str) -> None:
@@ -253,6 +255,10 @@ class Writer:
                     detail=_duplicate_result(table.kind.name, rule.name, rule.allow_save, found),
                 )
 
+    def _meet_race(self, table: Table, key: Field) -> None:
+        if self._faults.draw("race", path=self._path, object=table.kind.name):
+            raise _taken(key, table.ids.next())
+
     def _meet_faults(self, table: Table, identifier: str) -> None:
         name = table.kind.name
         lock = (
@@ -305,12 +311,15 @@ def _check_unique(table: Table, identifier: str, row: Row) -> None:
             continue
         for other in table.find(found.name, value):
             if other != identifier:
-                raise RowError(
-                    "DUPLICATE_VALUE",
-                    f"duplicate value found: {found.name} duplicates value on record with id: "
-                    f"{short_id(other)}",
-                    [found.name],
-                )
+                raise _taken(found, other)
+
+
+def _taken(key: Field, other: str) -> RowError:
+    return RowError(
+        "DUPLICATE_VALUE",
+        f"duplicate value found: {key.name} duplicates value on record with id: {short_id(other)}",
+        [key.name],
+    )
 
 
 def _duplicate_result(

@@ -101,6 +101,17 @@ async def test_a_lock_may_hide_in_a_triggers_failure(client: Client) -> None:
     assert "UNABLE_TO_LOCK_ROW" in reply.body[0]["errors"][0]["message"]
 
 
+async def test_the_loser_of_a_race_goes_through_at_the_next_try(client: Client) -> None:
+    await client.fault("race,count=1")
+    row = {"ExternalId__c": "a", "LastName": "X"}
+    lost = await client.upsert(row)
+    assert codes(lost) == ["DUPLICATE_VALUE"]
+    assert lost.body[0]["errors"][0]["message"].startswith(
+        "duplicate value found: ExternalId__c duplicates value on record with id: 003"
+    )
+    assert codes(await client.upsert(row)) == [None]
+
+
 async def test_rows_can_be_refused_with_any_code(client: Client) -> None:
     await client.fault("row:STORAGE_LIMIT_EXCEEDED,every=2")
     reply = await client.upsert(*({"ExternalId__c": str(n), "LastName": "X"} for n in range(4)))
