@@ -1,7 +1,8 @@
 """What a call is answered with when a fault refuses it, in the words of a real org.
 
-The limits differ by nothing but their texts, which are those that users have posted; the codes are
-listed at https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm (2026-11-23).
+The limits differ by nothing but their texts, which are those that users have posted; codes:
+https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
+(2026-11-23).
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ class ObjectType:
 class EventType:
     """One platform event; `fields` are the custom ones, in declared order.
 
-    Field types are text, textarea, number, boolean, date and datetime, which is what an event
-    can be made of (facts/salesforce-pubsub.md section 4.3).
+    Field types are text, textarea, number, boolean, date and datetime: what the Avro schemas of
+    custom events are seen to hold.
     """
 
     name: str

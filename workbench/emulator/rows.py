@@ -15,7 +15,8 @@ __all__ = ["create", "delete", "delete_by_key", "get", "get_by_key", "update", "
 
 UPSERT_ANSWERS_BODY_SINCE = 46
 """Before this version an upsert that changes a row answers 204.
-https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/dome_upsert.htm (2026-11-23)"""
+https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/dome_upsert.htm
+(2026-11-23)"""
 
 
 def create(call: Call) -> Answer:

@@ -37,8 +37,9 @@ __all__ = ["HttpServer", "listen"]
 
 LOOPBACK = "127.0.0.1"
 MOST_BODY_BYTES = 50 * 1024 * 1024
-"""Of a request, unpacked; EXCEEDED_MAX_SIZE_REQUEST at
-https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_concepts_core_data_objects.htm (2026-11-23)"""
+"""Of a request, unpacked; see EXCEEDED_MAX_SIZE_REQUEST at
+https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_concepts_core_data_objects.htm
+(2026-11-23)"""
 MOST_URI_BYTES = 16_384
 """https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm
 (2026-11-23)"""

@@ -16,7 +16,8 @@ __all__ = ["login", "refused_login"]
 
 GONE_SINCE = 65
 """login() is gone from v65 on.
-https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_login.htm (2026-11-23)"""
+https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_login.htm
+(2026-11-23)"""
 _BAD_LOGIN = "Invalid username, password, security token; or user locked out."
 _ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?>'
