@@ -1,7 +1,8 @@
-"""nats-py's client, mended where it hangs, lies or dies; the only module that knows its insides.
+"""nats-py's client, mended where it hangs, lies or dies; and all that knows its insides.
 
-Every private name of nats-py that we lean on is in this file, and the dependency is pinned to the
-one release that they were read in (2.16.0, https://github.com/nats-io/nats.py, 2026-11-23);
+Every private name of nats-py that we lean on is in this file and in `parser`, and the dependency
+is pinned to the one release they were read in (2.16.0, https://github.com/nats-io/nats.py,
+2026-11-23);
 tests/unit/jetstream/test_client.py fails when they move.
 """
 
@@ -39,6 +40,8 @@ def _import_client() -> Any:
 
 _Client = _import_client()
 import nats.errors as nats_errors  # noqa: E402  after the guarded import above
+
+from workbench.jetstream.parser import MailboxParser  # noqa: E402  likewise
 
 
 def _event(
@@ -108,7 +111,8 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         self.is_tls_wanted = is_tls_wanted
         self.dialled = ""
         self.greeting: Mapping[str, Any] = {}
-        self._mailboxes: dict[int, Mailbox] = {}
+        self.mailboxes: dict[int, Mailbox] = {}
+        self._ps = MailboxParser(self)
         self._pending_data_size: int
         self._reconnection_task: asyncio.Task[None] | None
 
@@ -174,19 +178,20 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         """Subscribe; what arrives is in the mailbox at once, with no task or queue between."""
         subscription = await self.subscribe(subject)
         mailbox = Mailbox(subscription)
-        self._mailboxes[subscription._id] = mailbox
+        self.mailboxes[subscription._id] = mailbox
         return mailbox
 
     async def close_mailbox(self, mailbox: Mailbox) -> None:
         """Unsubscribe; harmless when the connection is gone."""
-        self._mailboxes.pop(mailbox.subscription._id, None)
+        self.mailboxes.pop(mailbox.subscription._id, None)
         with contextlib.suppress(nats_errors.Error, OSError):
             await mailbox.subscription.unsubscribe()
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
-        mailbox = self._mailboxes.get(sid)
+        """What our parser has left to nats-py's: long messages, and those without a mailbox."""
+        mailbox = self.mailboxes.get(sid)
         if mailbox is None:
             await super()._process_msg(sid, subject, reply, data, headers)
             return

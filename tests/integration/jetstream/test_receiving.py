@@ -76,6 +76,14 @@ async def test_wake_returns_an_empty_list(place: Place) -> None:
     await source.aclose()
 
 
+async def test_a_pause_that_is_over_does_not_make_it_spin(place: Place) -> None:
+    source = await place.source()
+    now = asyncio.get_running_loop().time()
+    source._ask_at = now - 1
+    assert source._next_look() > now + 0.5
+    await source.aclose()
+
+
 async def test_a_limit_below_one_is_a_bug(place: Place) -> None:
     source = await place.source()
     with pytest.raises(UsageError):
