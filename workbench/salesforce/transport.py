@@ -66,7 +66,7 @@ class Transport:
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
         self._ca_file = ca_file
-        self._clients: dict[bool, httpx2.AsyncClient] = {}
+        self._pools: dict[str, httpx2.AsyncHTTPTransport] = {}
         self._urls: dict[str, httpx2.URL] = {}
         self._extensions: dict[str, object] = {}
         self._is_closed = False
@@ -84,16 +84,14 @@ class Transport:
             raise UsageError("this connection to Salesforce was closed; open a new one")
         import httpx2
 
-        client = self._client(url.startswith("https:"))
         try:
+            parsed = self._parsed(url)
+            pool = self._pool(parsed)
             request = httpx2.Request(
-                method,
-                self._parsed(url),
-                headers=headers,
-                content=body,
-                extensions=dict(self._extensions),
+                method, parsed, headers=headers, content=body, extensions=dict(self._extensions)
             )
-            response = await client.send(request)
+            response = await pool.handle_async_request(request)
+            await response.aread()
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
             raise translate(error, url) from error
         return Reply(response.status_code, response.headers, response.content)
@@ -101,9 +99,9 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection; may be called twice."""
         self._is_closed = True
-        clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            await client.aclose()
+        pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            await pool.aclose()
 
     def _parsed(self, url: str) -> httpx2.URL:
         """Parsing a URL costs as much as building the rest of the request; a run uses very few."""
@@ -116,44 +114,62 @@ class Transport:
                 self._urls[url] = parsed
         return parsed
 
-    def _client(self, is_tls: bool) -> httpx2.AsyncClient:
-        client = self._clients.get(is_tls)
-        if client is None:
-            client = self._clients[is_tls] = self._open(is_tls)
-        return client
+    def _pool(self, url: httpx2.URL) -> httpx2.AsyncHTTPTransport:
+        """The connections to a host.
 
-    def _open(self, is_tls: bool) -> httpx2.AsyncClient:
-        """A client for http or https; loading the trusted certificates (25 ms) is for https."""
-        import ssl
+        A pool and not a whole client of httpx2: its redirects must never be followed with a token,
+        its cookies are of no use here, and without them a request costs less CPU time.
+        """
+        origin = f"{url.scheme}://{url.netloc.decode()}"
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._open(url)
+        return pool
 
+    def _open(self, url: httpx2.URL) -> httpx2.AsyncHTTPTransport:
+        """A pool for http or https; loading the trusted certificates (25 ms) is for https."""
         import httpx2
 
-        timeout = httpx2.Timeout(
-            connect=self._timeouts.connect,
-            read=self._timeouts.read,
-            write=self._timeouts.write,
-            pool=self._timeouts.pool,
+        self._extensions = {
+            "timeout": {
+                "connect": self._timeouts.connect,
+                "read": self._timeouts.read,
+                "write": self._timeouts.write,
+                "pool": self._timeouts.pool,
+            }
+        }
+        return httpx2.AsyncHTTPTransport(
+            verify=self._tls_context() if url.scheme == "https" else _no_tls(),
+            limits=httpx2.Limits(
+                max_connections=self._max_connections,
+                max_keepalive_connections=self._max_connections,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+            ),
+            proxy=_proxy_of(url.scheme, url.host),
         )
-        self._extensions = {"timeout": timeout.as_dict()}
-        context = ssl.create_default_context() if is_tls else _no_tls()
-        if is_tls and self._ca_file:
+
+    def _tls_context(self) -> ssl.SSLContext:
+        import ssl
+
+        context = ssl.create_default_context()
+        if self._ca_file:
             try:
                 context.load_verify_locations(cafile=self._ca_file)
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(
                     f"ca_file {self._ca_file!r} holds no certificates that can be read: {error}"
                 ) from error
-        return httpx2.AsyncClient(
-            verify=context,
-            timeout=timeout,
-            limits=httpx2.Limits(
-                max_connections=self._max_connections,
-                max_keepalive_connections=self._max_connections,
-                keepalive_expiry=KEEPALIVE_SECONDS,
-            ),
-            # A proxy of the environment is for Salesforce, never for this machine's sandbox.
-            mounts={"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None},
-        )
+        return context
+
+
+def _proxy_of(scheme: str, host: str) -> str | None:
+    """The proxy that the environment names for a host; never one for this machine's sandbox."""
+    from urllib.request import getproxies, proxy_bypass
+
+    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(scheme) or proxies.get("all")
 
 
 def _no_tls() -> ssl.SSLContext:
