@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.jetstream.certificates import Authority
 from tests.integration.jetstream.conftest import until
+from tests.integration.jetstream.operators import operator
 from workbench.errors import ConnectionLost, SettingsError, StreamError
 from workbench.jetstream import Credentials, Tls, connect, load_credentials
 from workbench.sandbox.nats import NatsServer
@@ -139,6 +140,20 @@ async def test_nkey_from_the_file_form_of_the_seed_flows(tmp_path: Path) -> None
     with NatsServer(tmp_path / "nats", nkey=public) as server:
         await _works(server.url, load_credentials(file))
         assert "does not accept the nkey" in await _refusal(server.url, Credentials(seed=other), 1)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+async def test_a_creds_file(tmp_path: Path, ends: str) -> None:
+    config, creds = operator()
+    _, stranger = operator()
+    file = tmp_path / "user.creds"
+    file.write_bytes(creds.replace("\n", ends).encode())
+    other = tmp_path / "other.creds"
+    other.write_text(stranger)
+    with NatsServer(tmp_path / "nats", config) as server:
+        await _works(server.url, load_credentials(file))
+        said = await _refusal(server.url, load_credentials(other), 1)
+        assert "does not accept the .creds" in said
 
 
 async def test_tls_asked_of_a_server_without_is_refused_before_a_secret_leaves(

@@ -132,3 +132,58 @@ async def test_an_event_that_used_up_its_deliveries_is_found_until_it_is_forgott
     left = await peek(place.connection, place.stream)
     assert len(left) == (2 if retention == "limits" else 0)
     await again.aclose()
+
+
+async def _exhaust(place: Place, source: JetStreamSource) -> list[Event]:
+    """One event, delivered once and never answered, until the server gives it up."""
+    await place.publish(1)
+    assert len(await source.receive(1)) == 1
+    found: list[Event] = []
+    async with asyncio.timeout(10):
+        while not found:
+            asyncio.get_running_loop().call_later(0.1, source.wake)
+            assert await source.receive(1) == []
+            found = await source.exhausted()
+    return found
+
+
+async def test_an_exhausted_event_that_the_stream_has_discarded_is_told_and_forgotten(
+    place: Place,
+) -> None:
+    source = await place.source(ack_wait=0.2, max_deliver=1)
+    await _exhaust(place, source)
+    await source.aclose()
+    await place.connection.api(f"STREAM.PURGE.{place.stream}")
+    again = await place.source(ack_wait=0.2, max_deliver=1)
+    assert await again.exhausted() == []
+    assert "it is lost; raise the stream's limits" in place.changes[-1][1]
+    told = len(place.changes)
+    assert await again.exhausted() == []
+    assert len(place.changes) == told
+    await again.aclose()
+
+
+async def test_without_a_stream_of_its_own_exhausted_events_are_heard_live(
+    own_place: Place,
+) -> None:
+    await own_place.connection.api(
+        "STREAM.CREATE.audit", {"name": "audit", "subjects": ["$JS.EVENT.ADVISORY.>"]}
+    )
+    source = await own_place.source(ack_wait=0.2, max_deliver=1)
+    assert "only noticed while this process runs" in own_place.changes[0][1]
+    found = await _exhaust(own_place, source)
+    assert [(event.data, event.num_delivered) for event in found] == [(b"0", 1)]
+    assert [event.sequence for event in await source.exhausted()] == [1]
+    await source.forget_exhausted(found)
+    assert await source.exhausted() == []
+    await source.aclose()
+
+
+async def test_the_advisory_stream_is_made_again_when_somebody_deletes_it(
+    own_place: Place,
+) -> None:
+    source = await own_place.source(ack_wait=0.2, max_deliver=1)
+    await own_place.connection.api("STREAM.DELETE.workbench_advisories")
+    assert await source.exhausted() == []
+    assert len(await _exhaust(own_place, source)) == 1
+    await source.aclose()
