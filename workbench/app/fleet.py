@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +27,14 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Member:
-    """One flow file of the fleet. `open` is set while it runs, `error` once it ended by one.
+    """One flow file of the fleet. `opening` is set while it connects, `open` while it runs, `error`
+    once it ended by one.
 
     `was_running` tells an error of the start from one that came later.
     """
 
     path: Path
+    opening: asyncio.Task[OpenFlow] | None = None
     open: OpenFlow | None = None
     error: WorkbenchError | None = None
     was_running: bool = False
@@ -67,15 +70,17 @@ class Fleet:
         return self.members
 
     def stop(self) -> None:
-        """Ask all of them to drain and end."""
+        """Ask all of them to drain and end; what is still being opened is given up."""
         self._is_stopping = True
         for member in self.members:
+            if member.opening is not None:
+                member.opening.cancel()
             if member.open is not None:
                 member.open.engine.stop()
 
     def hurry(self) -> None:
         """Ask all of them to end without waiting for requests in flight."""
-        self._is_stopping = True
+        self.stop()
         for member in self.members:
             if member.open is not None:
                 member.open.engine.hurry()
@@ -111,9 +116,10 @@ class Fleet:
 
     async def _run_once(self, member: Member, flow: Flow) -> Flow | None:
         """Run a flow to its end; the flow to go on with where its file was mended meanwhile."""
-        opening = open_flow(flow, self.dead_letters(flow), observers=self.observers)
-        async with opening as opened:
-            if self._is_stopping:
+        member.was_running = False
+        async with AsyncExitStack() as stack:
+            opened = await self._open(member, flow, stack)
+            if opened is None or self._is_stopping:
                 return None
             member.open, member.was_running = opened, True
             watching = asyncio.create_task(self._wait_for_mended(member.path, opened))
@@ -124,6 +130,16 @@ class Fleet:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
         return None if watching.cancelled() else watching.result()
+
+    async def _open(self, member: Member, flow: Flow, stack: AsyncExitStack) -> OpenFlow | None:
+        """The flow, opened on the stack; None where `stop` came before that was done."""
+        opening = open_flow(flow, self.dead_letters(flow), observers=self.observers)
+        member.opening = asyncio.create_task(stack.enter_async_context(opening))
+        try:
+            await asyncio.wait([member.opening])
+            return None if member.opening.cancelled() else member.opening.result()
+        finally:
+            member.opening = None
 
     async def _wait_for_mended(self, path: Path, opened: OpenFlow) -> Flow:
         """Return the flow of the changed file, having stopped the engine, once a paused broken

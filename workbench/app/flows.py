@@ -48,19 +48,24 @@ def flow_of(text: bytes | str, path: Path, settings: Settings) -> Flow:
 
 
 def _on_sandbox(task: Task, settings: Settings) -> Task:
-    """The task pointed at the sandbox; what that does not have (NATS, perhaps) stays as it is."""
+    """The task pointed at the sandbox; what that does not have (NATS, perhaps) stays as it is, and
+    so does what an override has set."""
     if isinstance(task, KnownTask):
         return task
-    given = settings.sandbox
+
+    def given(field: str, key: str, otherwise: str) -> str:
+        is_set = any(path == f"{task.name}.{field}" for path, _ in settings.overrides)
+        return otherwise if is_set else settings.sandbox.get(key, otherwise)
+
     if isinstance(task, SubscriberTask):
-        url = given.get("NATS_URL", task.url)
-        path = given.get("NATS_CREDENTIALS", task.credentials_path)
+        url = given("url", "NATS_URL", task.url)
+        path = given("credentials_path", "NATS_CREDENTIALS", task.credentials_path or "") or None
         return dataclasses.replace(task, url=url, credentials_path=path)
-    login = given["SF_CREDENTIALS"]
+    path = given("credentials_path", "SF_CREDENTIALS", task.credentials_path)
     if isinstance(task, PublisherTask):
-        endpoint = given.get("PUBSUB_ADDR", task.endpoint)
-        return dataclasses.replace(task, credentials_path=login, endpoint=endpoint)
-    return dataclasses.replace(task, credentials_path=login)
+        endpoint = given("endpoint", "PUBSUB_ADDR", task.endpoint)
+        return dataclasses.replace(task, credentials_path=path, endpoint=endpoint)
+    return dataclasses.replace(task, credentials_path=path)
 
 
 def check_flow(path: Path, settings: Settings) -> list[Problem]:

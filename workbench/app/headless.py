@@ -68,10 +68,12 @@ async def run_headless(
     )
     logging.getLogger().addHandler(LogHandler(log))
     async with AsyncExitStack() as stack:
-        if options.http is not None:
-            await _serve(fleet, options.http, stack)
         signals = _Signals(fleet, log)
         signals.install()
+        if options.http is not None:
+            server = await _serve(fleet, options.http)
+            stack.push_async_callback(server.aclose)
+            log.line("info", "listening", {"host": options.http[0], "port": server.port})
         members = await fleet.run(paths)
     return Result(members, signals.count > 1)
 
@@ -81,7 +83,7 @@ def _failed_file(folder: Path, flow: Flow) -> Path:
     return folder / f"{safe}.jsonl"
 
 
-async def _serve(fleet: Fleet, address: tuple[str, int], stack: AsyncExitStack) -> None:
+async def _serve(fleet: Fleet, address: tuple[str, int]) -> StatusServer:
     from workbench.observe.metrics import Metrics
 
     def snapshots() -> Iterator[tuple[Snapshot, int]]:
@@ -93,7 +95,7 @@ async def _serve(fleet: Fleet, address: tuple[str, int], stack: AsyncExitStack) 
     fleet.observers = [*fleet.observers, metrics]
     server = StatusServer(fleet.not_ready, metrics.text)
     await server.start(*address)
-    stack.push_async_callback(server.aclose)
+    return server
 
 
 class _Signals:

@@ -5,6 +5,7 @@ Everything below this package gets values; only here are variables and files loo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,12 +116,11 @@ def parse_seconds(option: str, text: str) -> float:
     Raises:
         SettingsError: it is none; the sentence names the option.
     """
-    from workbench.flow.duration import parse_duration
+    from workbench.flow.duration import PATTERN, parse_duration
 
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise SettingsError(f"{option} {text!r}: {error}") from error
+    if not re.search(PATTERN, text):
+        raise SettingsError(f"{option} {text!r} is no time; write it as 30s or 1m 30s")
+    return parse_duration(text)
 
 
 def _read(path: Path, what: str, hint: str) -> str:
