@@ -184,10 +184,13 @@ class _Exchange:
         return web.Response(status=answer.status, body=payload, headers=headers)
 
     async def send_half(self, whole: web.Response) -> web.StreamResponse:
-        """Promise the whole body, send half, hang up."""
+        """Promise the whole body, send half, hang up. Of no body there is no half: just hang up."""
         payload = whole.body if isinstance(whole.body, bytes) else b""
+        if not payload and self.request.transport is not None:
+            self.request.transport.abort()
+            return whole
         response = web.StreamResponse(status=whole.status, headers=whole.headers)
-        response.content_length = max(len(payload), 2)
+        response.content_length = len(payload)
         await response.prepare(self.request)
         await response.write(payload[: len(payload) // 2])
         if self.request.transport is not None:
@@ -200,7 +203,7 @@ class _Exchange:
         path = self.path.rstrip("/")
         if path == "/services/oauth2/token":
             self._need_method("POST")
-            self._meet_refusals()
+            self._meet_status()
             if (fault := self._draw("login")) is not None:
                 raise oauth.login_fault(fault)
             return oauth.token(self.org, self.base_url, self.headers, body)
@@ -217,7 +220,9 @@ class _Exchange:
     def _data(self, body: bytes) -> Answer:
         self.org.calls += 1
         self.is_metered = True
-        self._meet_refusals()
+        self._meet_status()
+        if (fault := self._draw("limit")) is not None:
+            raise limit_refusal(fault)
         user = self._user()
         usage = self.org.usage
         if usage.used >= usage.limit:
@@ -309,11 +314,9 @@ class _Exchange:
                 headers={"Allow": ", ".join(methods)},
             )
 
-    def _meet_refusals(self) -> None:
+    def _meet_status(self) -> None:
         if (fault := self._draw("status")) is not None:
             raise status_refusal(fault)
-        if (fault := self._draw("limit")) is not None:
-            raise limit_refusal(fault)
 
     def _draw(self, kind: str) -> Fault | None:
         faults = self.org.faults

@@ -77,6 +77,20 @@ async def test_a_truncated_answer_is_work_done(client: Client) -> None:
     assert log[0]["fault"] == "truncate,count=1"
 
 
+async def test_a_truncated_answer_without_a_body_is_none_at_all(client: Client) -> None:
+    identifier = await client.create("Contact", LastName="X")
+    await client.fault("truncate,count=1")
+    with pytest.raises(aiohttp.ClientError):
+        await client.call("PATCH", f"sobjects/Contact/{identifier}", {"Phone": "1"})
+    assert (await client.get("Contact", identifier))["Phone"] == "1"
+
+
+async def test_logging_in_is_no_api_call(client: Client) -> None:
+    await client.fault("limit:daily")
+    await client.log_in()
+    assert (await client.call("GET", "limits")).status == 403
+
+
 async def test_locks_hit_a_share_of_rows_and_a_seed_repeats_them(client: Client) -> None:
     rows = [{"ExternalId__c": str(n), "LastName": "X"} for n in range(200)]
     outcomes = []
