@@ -16,6 +16,9 @@ WorkbenchError                      what an operator can cause or meet         r
     ConsumerMismatch                durable and file cannot be reconciled      refuse to start
     PublishError                    a publish was not confirmed                tell the caller
   DeadLetterError                   could not store or read a failed batch     nak
+    DeadLetterRefused               the store said no, and will again          the other store
+    ClaimedError                    somebody else has it in hand               tell, go on
+    NotKeptError                    there is no such failed batch              tell
   SettingsError                     a file, option or variable is wrong        refuse to start
 UsageError(RuntimeError)            our own bug: settled twice, used after close
 ```
@@ -33,10 +36,13 @@ from typing import Literal
 __all__ = [
     "AuthenticationError",
     "AuthorizationError",
+    "ClaimedError",
     "ConnectionLost",
     "ConsumerMismatch",
     "DeadLetterError",
+    "DeadLetterRefused",
     "FlowError",
+    "NotKeptError",
     "Problem",
     "PublishError",
     "RenderError",
@@ -172,6 +178,27 @@ class PublishError(StreamError):
 
 class DeadLetterError(WorkbenchError):
     """A failed batch could not be stored or read; the event it came from stays in the stream."""
+
+
+class DeadLetterRefused(DeadLetterError):
+    """The store was reached and refused: no right, no room, too large. Trying again won't help."""
+
+
+class ClaimedError(DeadLetterError):
+    """Somebody else replays the failed batch, or has resolved or discarded it.
+
+    `by` is their name, `since` when (ISO 8601, UTC); empty where that is not known.
+    """
+
+    def __init__(self, id: str, by: str, since: str, message: str) -> None:
+        self.id = id
+        self.by = by
+        self.since = since
+        super().__init__(message)
+
+
+class NotKeptError(DeadLetterError):
+    """There is no failed batch of that id, or no longer all of it."""
 
 
 class SettingsError(WorkbenchError):

@@ -1,5 +1,14 @@
-"""Where failed batches are kept when no stream keeps them: files on this machine."""
+"""Failed batches: what a store of them promises, the one that keeps them in a file, claims."""
 
+from workbench.failed.claims import LEASE_SECONDS, Claimant, user_at_host
 from workbench.failed.file_store import FileStore
+from workbench.failed.port import Change, FailedStore
 
-__all__ = ["FileStore"]
+__all__ = [
+    "LEASE_SECONDS",
+    "Change",
+    "Claimant",
+    "FailedStore",
+    "FileStore",
+    "user_at_host",
+]

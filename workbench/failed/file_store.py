@@ -5,27 +5,47 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TypeVar
 
 from workbench.codec import decode, encode
-from workbench.errors import DeadLetterError
-from workbench.model import FailedBatch
+from workbench.errors import DeadLetterError, NotKeptError
+from workbench.failed.port import Change
+from workbench.model import (
+    Entry,
+    EntryCounts,
+    EntryFilter,
+    EntryPage,
+    EntrySummary,
+    FailedBatch,
+    rival_id,
+)
 
 __all__ = ["FileStore"]
 
+_T = TypeVar("_T")
+
 
 class FileStore:
-    """One file, one line per store of a failed batch; the lines of an id together are its entry.
+    """One file; each line is an entry after a change, and the last line of an id is what holds.
 
-    Several processes may append to the same file: each store takes a lock, writes all its lines
-    and returns after fsync. A line torn by a crash or a full disk is cut off before the next one
-    is written, which is safe because nothing was confirmed for it.
+    Several processes of one machine may use the same file: each change takes a lock, reads what
+    others appended, writes its lines and returns after fsync. A line torn by a crash or a full
+    disk is cut off before the next one is written, which is safe because nothing was confirmed
+    for it. Only places of lines are kept in memory, never the entries.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._places: dict[str, int] = {}  # id -> offset of its last line, in file order
+        self._open: dict[str, int] = {}  # id -> failed records, of the open ones
+        self._read_to = 0
+        self._file_id = (0, 0)
+        self._turn = threading.Lock()
 
     async def store(self, batches: Sequence[FailedBatch]) -> None:
         """Append, fsync, return.
@@ -34,79 +54,184 @@ class FileStore:
             DeadLetterError: the disk is full, the folder is not writable.
         """
         if batches:
-            await asyncio.to_thread(self._append, batches)
+            what = f"keep {len(batches)} failed batches in"
+            await asyncio.to_thread(self._guarded, what, lambda: self._store(batches))
 
-    def _append(self, batches: Sequence[FailedBatch]) -> None:
-        lines = b"".join(encode(batch.to_json()) + b"\n" for batch in batches)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Only the owner may read it: it holds the events' data.
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                size = _whole_lines(descriptor)
-                _write(descriptor, lines, size)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise DeadLetterError(
-                f"cannot keep {len(batches)} failed batches in {self.path}: {error.strerror}"
-            ) from error
+    async def page(self, wanted: EntryFilter, after: int = 0, limit: int = 200) -> EntryPage:
+        """See `FailedStore.page`; `next` is an offset in the file."""
+        return await asyncio.to_thread(
+            self._guarded, "read", lambda: self._page(wanted, after, limit)
+        )
+
+    async def get(self, id: str) -> Entry:
+        """See `FailedStore.get`."""
+        return await asyncio.to_thread(self._guarded, "read", lambda: self._get(id))
+
+    async def change(self, id: str, step: Change) -> Entry:
+        """See `FailedStore.change`."""
+        return await asyncio.to_thread(self._guarded, "change", lambda: self._change(id, step))
+
+    async def counts(self) -> EntryCounts:
+        """See `FailedStore.counts`."""
+
+        def count() -> EntryCounts:
+            with self._reading():
+                return EntryCounts(len(self._open), sum(self._open.values()))
+
+        return await asyncio.to_thread(self._guarded, "read", count)
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
 
     def entries(self) -> Iterator[FailedBatch]:
-        """Every entry, oldest first; the attempts of an id stored several times come together.
+        """Every failed batch whatever became of it, the longest unchanged first.
 
         Raises:
-            DeadLetterError: the file cannot be read, or a whole line of it is not a failed batch.
+            DeadLetterError: the file cannot be read, or a whole line of it is not an entry.
         """
-        found: dict[str, FailedBatch] = {}
-        for batch in self._lines():
-            known = found.get(batch.id)
-            if known is not None:
-                batch = replace(batch, attempts=(*known.attempts, *batch.attempts))
-            found[batch.id] = batch
-        yield from found.values()
+        with self._reading() as file:
+            if file is not None:
+                for place in list(self._places.values()):
+                    yield self._entry_at(file, place).batch
 
-    def _lines(self) -> Iterator[FailedBatch]:
+    # -- under the lock ----------------------------------------------------------------------
+
+    def _guarded(self, doing: str, work: Callable[[], _T]) -> _T:
         try:
-            with self.path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    if not line.endswith(b"\n"):
-                        return  # torn: never confirmed
-                    try:
-                        yield FailedBatch.from_json(decode(line))
-                    except ValueError as error:
-                        raise DeadLetterError(f"{self.path}:{number}: {error}") from error
+            with self._turn:
+                return work()
+        except OSError as error:
+            raise DeadLetterError(f"cannot {doing} {self.path}: {error.strerror}") from error
+
+    def _store(self, batches: Sequence[FailedBatch]) -> None:
+        with self._writing() as file:
+            fresh: dict[str, Entry] = {}
+            for given in batches:
+                batch = given
+                known = fresh.get(batch.id) or self._known(file, batch.id)
+                if known is not None and known.batch.timestamp != batch.timestamp:
+                    batch = FailedBatch.from_json({**batch.to_json(), "id": rival_id(batch)})
+                    known = fresh.get(batch.id) or self._known(file, batch.id)
+                entry = Entry(batch) if known is None else known.stored(batch)
+                if entry is not known:
+                    fresh[entry.id] = entry
+            self._append(file, list(fresh.values()))
+
+    def _change(self, id: str, step: Change) -> Entry:
+        with self._writing() as file:
+            known = self._known(file, id)
+            if known is None:
+                raise NotKeptError(f"{self.path} keeps no failed batch {id}")
+            entry = step(known)
+            if entry is not known:
+                self._append(file, [entry])
+            return entry
+
+    def _get(self, id: str) -> Entry:
+        with self._reading() as file:
+            entry = None if file is None else self._known(file, id)
+            if entry is None:
+                raise NotKeptError(f"{self.path} keeps no failed batch {id}")
+            return entry
+
+    def _page(self, wanted: EntryFilter, after: int, limit: int) -> EntryPage:
+        found: list[EntrySummary] = []
+        now = time.time()
+        with self._reading() as file:
+            if file is None:
+                return EntryPage((), 0, True)
+            for place in [place for place in self._places.values() if place >= after]:
+                if len(found) == limit:
+                    return EntryPage(tuple(found), place, False)
+                summary = self._entry_at(file, place).summary
+                if wanted.fits(summary, now):
+                    found.append(summary)
+            return EntryPage(tuple(found), self._read_to, True)
+
+    def _known(self, file: IO[bytes], id: str) -> Entry | None:
+        place = self._places.get(id)
+        return None if place is None else self._entry_at(file, place)
+
+    def _entry_at(self, file: IO[bytes], place: int) -> Entry:
+        file.seek(place)
+        return self._parsed(file.readline(), place)
+
+    def _parsed(self, line: bytes, place: int) -> Entry:
+        try:
+            return Entry.from_json(decode(line), place)
+        except ValueError as error:
+            raise DeadLetterError(f"{self.path}, byte {place}: {error}") from error
+
+    def _append(self, file: IO[bytes], entries: Sequence[Entry]) -> None:
+        """Write all or leave the file as it was."""
+        if not entries:
+            return
+        descriptor, size = file.fileno(), self._read_to
+        lines = [encode(entry.to_json()) + b"\n" for entry in entries]
+        view = memoryview(b"".join(lines))
+        try:
+            os.ftruncate(descriptor, size)  # a line torn by a crash
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+        for entry, line in zip(entries, lines, strict=True):
+            self._learn(entry, len(line))
+
+    @contextmanager
+    def _writing(self) -> Iterator[IO[bytes]]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Only the owner may read it: it holds the events' data.
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "rb") as file:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._catch_up(file)
+            yield file
+
+    @contextmanager
+    def _reading(self) -> Iterator[IO[bytes] | None]:
+        """The file with nobody writing to it; None where there is none yet."""
+        try:
+            file = self.path.open("rb")
         except FileNotFoundError:
+            self._forget()
+            yield None
             return
         except OSError as error:
             raise DeadLetterError(f"cannot read {self.path}: {error.strerror}") from error
+        with file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH)
+            self._catch_up(file)
+            yield file
 
+    def _catch_up(self, file: IO[bytes]) -> None:
+        """Learn where the lines are that were appended since the last look."""
+        facts = os.fstat(file.fileno())
+        file_id = (facts.st_dev, facts.st_ino)
+        if file_id != self._file_id or facts.st_size < self._read_to:
+            self._forget()
+            self._file_id = file_id
+        if facts.st_size == self._read_to:
+            return
+        file.seek(self._read_to)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # torn: never confirmed
+            self._learn(self._parsed(line, self._read_to), len(line))
 
-def _whole_lines(descriptor: int) -> int:
-    """Cut off a torn last line; returns the size in bytes afterwards."""
-    size = os.fstat(descriptor).st_size
-    keep = size
-    while keep > 0:
-        start = max(0, keep - 65536)
-        block = os.pread(descriptor, keep - start, start)
-        newline = block.rfind(b"\n")
-        if newline >= 0:
-            keep = start + newline + 1
-            break
-        keep = start
-    if keep != size:
-        os.ftruncate(descriptor, keep)
-    return keep
+    def _learn(self, entry: Entry, size: int) -> None:
+        """The next line of the file, `size` bytes long, is this entry."""
+        self._places.pop(entry.id, None)
+        self._places[entry.id] = self._read_to
+        self._open.pop(entry.id, None)
+        if entry.state == "open":
+            self._open[entry.id] = len(entry.batch.failures)
+        self._read_to += size
 
-
-def _write(descriptor: int, lines: bytes, size: int) -> None:
-    """Write all or leave the file as it was (`size` bytes)."""
-    view = memoryview(lines)
-    try:
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise
+    def _forget(self) -> None:
+        self._places.clear()
+        self._open.clear()
+        self._read_to = 0
+        self._file_id = (0, 0)

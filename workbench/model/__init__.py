@@ -1,7 +1,24 @@
 """Frozen values that every layer speaks: events, records, batches, outcomes, failed batches."""
 
+from workbench.model.entry import (
+    Claim,
+    Deed,
+    Entry,
+    EntryCounts,
+    EntryFilter,
+    EntryGroup,
+    EntryPage,
+    EntrySummary,
+)
 from workbench.model.event import Ack, Event, Nak, Settlement, Term
-from workbench.model.failed import Attempt, FailedBatch, FailedRecord, failed_id
+from workbench.model.failed import (
+    Attempt,
+    FailedBatch,
+    FailedRecord,
+    failed_id,
+    rival_id,
+    safe_name,
+)
 from workbench.model.record import (
     AllWritten,
     Answer,
@@ -27,7 +44,15 @@ __all__ = [
     "Attempt",
     "Batch",
     "Cause",
+    "Claim",
+    "Deed",
     "Deferred",
+    "Entry",
+    "EntryCounts",
+    "EntryFilter",
+    "EntryGroup",
+    "EntryPage",
+    "EntrySummary",
     "Event",
     "Exchange",
     "FailedBatch",
@@ -45,4 +70,6 @@ __all__ = [
     "Unsent",
     "Written",
     "failed_id",
+    "rival_id",
+    "safe_name",
 ]

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from workbench.model.record import Record
 
-__all__ = ["Attempt", "FailedBatch", "FailedRecord", "failed_id"]
+__all__ = ["Attempt", "FailedBatch", "FailedRecord", "failed_id", "rival_id", "safe_name"]
+
+
+def safe_name(name: str) -> str:
+    """A name as one token that NATS subjects, file names and shells like: letters, digits, - and _.
+
+    What had to be replaced is told apart by a digest, so that different names stay different.
+
+    >>> safe_name("crm-contacts_1")
+    'crm-contacts_1'
+    >>> safe_name("crm contacts")
+    'crm_contacts-8bf9'
+    """
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)
+    if safe == name and name:
+        return name
+    return f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
 def failed_id(stream: str, sequence: int, flow: str, task: str, branch: str = "") -> str:
     """The id of what failed of one event in one task: the same failure always has the same id.
 
-    `branch` names the upstream task where a task with several inputs sees an event more than once.
-    Characters that NATS subjects and shells dislike are replaced, so the id is safe in both.
+    `stream.sequence.flow.task`, each made safe by `safe_name`; `branch`, the fifth part, names the
+    upstream task where a task with several inputs sees an event more than once.
     """
-    parts = [stream, str(sequence), flow, task, *([branch] if branch else [])]
-    return ".".join("".join(c if c.isalnum() or c in "-_" else "_" for c in p) for p in parts)
+    parts = [safe_name(stream), str(sequence), safe_name(flow), safe_name(task)]
+    return ".".join([*parts, safe_name(branch)] if branch else parts)
+
+
+def rival_id(batch: FailedBatch) -> str:
+    """The id of a failure whose own is taken by an event of another time: a stream that was
+    deleted and made again counts its sequences from 1 once more."""
+    return f"{batch.id}.{''.join(filter(str.isdigit, batch.timestamp))}"
 
 
 @dataclass(frozen=True, slots=True)

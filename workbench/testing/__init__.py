@@ -1,5 +1,6 @@
 """Fakes of the engine's ports, held to the same promises as the real adapters."""
 
+from workbench.testing.failed_store import MemoryFailedStore
 from workbench.testing.fakes import (
     FakeClock,
     MemoryDeadLetters,
@@ -8,4 +9,11 @@ from workbench.testing.fakes import (
     RecordingObserver,
 )
 
-__all__ = ["FakeClock", "MemoryDeadLetters", "MemorySink", "MemorySource", "RecordingObserver"]
+__all__ = [
+    "FakeClock",
+    "MemoryDeadLetters",
+    "MemoryFailedStore",
+    "MemorySink",
+    "MemorySource",
+    "RecordingObserver",
+]

@@ -1,0 +1,386 @@
+"""A failed batch as the store keeps it: where it stands, who has it in hand, what was done to it.
+
+Every change is a pure function from one entry to the next, so that all stores share them and need
+only be able to replace an entry by its successor, if it is still the one that was read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from workbench.errors import ClaimedError
+from workbench.model.failed import Attempt, FailedBatch, FailedRecord
+
+__all__ = [
+    "Claim",
+    "Deed",
+    "Entry",
+    "EntryCounts",
+    "EntryFilter",
+    "EntryGroup",
+    "EntryPage",
+    "EntrySummary",
+    "is_subject_match",
+]
+
+State = Literal["open", "resolved", "discarded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody has the entry in hand, until `until` (seconds since the epoch) unless renewed.
+
+    `owner` is unique to one replay, `by` is for people (user@host), `since` is ISO 8601, UTC.
+    Clocks of machines that share a store must agree to within the lease.
+    """
+
+    owner: str
+    by: str
+    since: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something done to an entry: `replayed` (all of it is written), `failed_again`, `unfinished`
+    (whoever replayed it died over it), `discarded`, or `stored_again` (the stream delivered the
+    event once more after the entry was closed).
+
+    `at` is ISO 8601, UTC; `changes` is a JSON Patch (RFC 6902) from what had failed to what was
+    sent, on `{"data": ..., "records": [...]}`; `digest` the version of the flow it was done with.
+    """
+
+    what: str
+    by: str
+    at: str
+    note: str = ""
+    digest: str = ""
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryGroup:
+    """So many records of an entry failed with this code, for these fields (joined by comma)."""
+
+    code: str
+    field: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySummary:
+    """What a list shows of an entry.
+
+    `status` is open, claimed, resolved or discarded; a claim whose owner died counts as open.
+    `records` are all of the event in this task, `failed` those that are not written; `sequence` is
+    of the source event, `size_bytes` of its data. `claimed_until` is seconds since the epoch.
+    """
+
+    id: str
+    flow: str
+    task: str
+    kind: str
+    reason: str
+    subject: str
+    stream: str
+    sequence: int
+    failed_at: str
+    state: State
+    claimed_by: str
+    claimed_until: float
+    records: int
+    failed: int
+    groups: tuple[EntryGroup, ...]
+    attempts: int
+    size_bytes: int
+    operation: str
+
+    def status(self, now: float) -> str:
+        """open, claimed, resolved or discarded, at an epoch time."""
+        return "claimed" if self.state == "open" and self.claimed_until > now else self.state
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        value = {item.name: getattr(self, item.name) for item in fields(self)}
+        value["groups"] = [[group.code, group.field, group.count] for group in self.groups]
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> EntrySummary:
+        """The inverse of `to_json`."""
+        groups = tuple(EntryGroup(*group) for group in value["groups"])
+        return cls(**{**value, "groups": groups})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A failed batch in a store. `revision` is the store's own; a change needs the latest."""
+
+    batch: FailedBatch
+    state: State = "open"
+    claim: Claim | None = None
+    history: tuple[Deed, ...] = ()
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.batch.id
+
+    @property
+    def summary(self) -> EntrySummary:
+        """What a list shows of it."""
+        batch, claim = self.batch, self.claim
+        return EntrySummary(
+            id=batch.id,
+            flow=batch.flow,
+            task=batch.task,
+            kind=batch.kind,
+            reason=batch.reason,
+            subject=batch.subject,
+            stream=batch.stream,
+            sequence=batch.sequence,
+            failed_at=batch.failed_at,
+            state=self.state,
+            claimed_by=claim.by if claim else "",
+            claimed_until=claim.until if claim else 0.0,
+            records=len(batch.records),
+            failed=len(batch.failures),
+            groups=_groups(batch),
+            attempts=len(batch.attempts),
+            size_bytes=len(batch.data),
+            operation=str(batch.settings.get("operation", "publish")),
+        )
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a replay of it ended without a word since anything else was learned of it."""
+        return bool(self.history) and self.history[-1].what == "unfinished"
+
+    # -- changes -----------------------------------------------------------------------------
+
+    def stored(self, batch: FailedBatch) -> Entry:
+        """The same failure once more: newest outcomes, all attempts, none of them twice."""
+        known = list(self.batch.attempts)
+        known += [attempt for attempt in batch.attempts if attempt not in known]
+        merged = replace(batch, attempts=tuple(known))
+        if merged == self.batch:
+            return self  # only the confirmation of the first store was lost
+        entry = replace(self, batch=merged)
+        if self.state == "open":
+            return entry
+        deed = Deed("stored_again", "engine", batch.failed_at, "the event failed once more")
+        return replace(entry, state="open", history=(*self.history, deed))
+
+    def claimed(self, claim: Claim, now: float) -> Entry:
+        """In the hands of `claim.owner`.
+
+        Raises:
+            ClaimedError: somebody else has it, or it is closed.
+        """
+        self._check_open()
+        mine = self.claim is not None and self.claim.owner == claim.owner
+        history = self.history
+        if self.claim is not None and not mine:
+            if self.claim.until > now:
+                raise self._taken(self.claim)
+            note = "begun and not ended: what was written of it is not known"
+            history = (*history, Deed("unfinished", self.claim.by, self.claim.since, note))
+        return replace(self, claim=claim, history=history)
+
+    def released(self, owner: str) -> Entry:
+        """In nobody's hands, if it was in `owner`'s."""
+        if self.claim is None or self.claim.owner != owner:
+            return self
+        return replace(self, claim=None)
+
+    def replayed(
+        self,
+        owner: str,
+        deed: Deed,
+        records: Sequence[FailedRecord],
+        attempts: Sequence[Attempt],
+        reason: str = "",
+    ) -> Entry:
+        """After a replay: resolved where the deed says `replayed`, else open with more attempts.
+
+        Raises:
+            ClaimedError: it is no longer in `owner`'s hands.
+        """
+        self._check_open()
+        if self.claim is None:
+            raise ClaimedError(self.id, "", "", f"{self.id} is no longer claimed by this replay")
+        if self.claim.owner != owner:
+            raise self._taken(self.claim)
+        batch = replace(
+            self.batch,
+            records=tuple(records),
+            attempts=(*self.batch.attempts, *attempts),
+            reason=reason or self.batch.reason,
+        )
+        state: State = "resolved" if deed.what == "replayed" else "open"
+        history = (*self.history, deed)
+        return replace(self, batch=batch, state=state, claim=None, history=history)
+
+    def discarded(self, deed: Deed, now: float) -> Entry:
+        """Closed without having been written.
+
+        Raises:
+            ClaimedError: somebody has it in hand, or it is closed already.
+        """
+        self._check_open()
+        if self.claim is not None and self.claim.until > now:
+            raise self._taken(self.claim)
+        return replace(self, state="discarded", claim=None, history=(*self.history, deed))
+
+    def _check_open(self) -> None:
+        if self.state != "open":
+            last = self.history[-1] if self.history else Deed(self.state, "somebody", "some time")
+            raise ClaimedError(
+                self.id, last.by, last.at, f"{self.id} was {self.state} by {last.by} at {last.at}"
+            )
+
+    def _taken(self, claim: Claim) -> ClaimedError:
+        sentence = f"{self.id} is being replayed by {claim.by} since {claim.since}"
+        return ClaimedError(self.id, claim.by, claim.since, sentence)
+
+    # -- JSON --------------------------------------------------------------------------------
+
+    def head_json(self) -> dict[str, Any]:
+        """Everything but the failed batch itself."""
+        return {
+            "state": self.state,
+            "claim": None if self.claim is None else _object(self.claim),
+            "history": [_object(deed) for deed in self.history],
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The failed batch's JSON object with the entry's own fields beside it."""
+        return {**self.batch.to_json(), "entry": self.head_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], revision: int = 0) -> Entry:
+        """The inverse of `to_json`; also reads a bare failed batch, which is open.
+
+        Raises:
+            ValueError: not an entry, or written by a newer workbench.
+        """
+        given = dict(value)
+        head = given.pop("entry", {})
+        return cls.of_head(FailedBatch.from_json(given), head, revision)
+
+    @classmethod
+    def of_head(cls, batch: FailedBatch, head: Mapping[str, Any], revision: int) -> Entry:
+        """An entry of its parts; `head` as `head_json` gives it."""
+        try:
+            claim = head.get("claim")
+            return cls(
+                batch,
+                head.get("state", "open"),
+                None if claim is None else Claim(**claim),
+                tuple(Deed(**deed) for deed in head.get("history", ())),
+                revision,
+            )
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"not an entry of failed batches: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries are meant: all that fit everything that is said.
+
+    Attributes:
+        flow, task: names.
+        code, field: of at least one failed record; without case.
+        subject: of the event; NATS wildcards (`*`, `>`) allowed.
+        since, until: when it failed, ISO 8601 UTC, `since` included.
+        ids: of entries.
+        statuses: open, claimed, resolved, discarded; the first two unless said.
+    """
+
+    flow: str = ""
+    task: str = ""
+    code: str = ""
+    field: str = ""
+    subject: str = ""
+    since: str = ""
+    until: str = ""
+    ids: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset({"open", "claimed"})
+
+    def fits(self, entry: EntrySummary, now: float) -> bool:
+        """Whether an entry is meant, at an epoch time."""
+        return (
+            (not self.ids or entry.id in self.ids)
+            and entry.status(now) in self.statuses
+            and (not self.flow or entry.flow == self.flow)
+            and (not self.task or entry.task == self.task)
+            and (not self.since or entry.failed_at >= self.since)
+            and (not self.until or entry.failed_at < self.until)
+            and (not self.subject or is_subject_match(self.subject, entry.subject))
+            and (not (self.code or self.field) or any(map(self._fits_group, entry.groups)))
+        )
+
+    def _fits_group(self, group: EntryGroup) -> bool:
+        named = [name.lower() for name in group.field.split(",")]
+        return (not self.code or group.code.lower() == self.code.lower()) and (
+            not self.field or self.field.lower() in named
+        )
+
+    def is_meant(self, record: FailedRecord) -> bool:
+        """Whether a failed record is one for which its entry was chosen, by code and field."""
+        return (not self.code or record.code.lower() == self.code.lower()) and (
+            not self.field or self.field.lower() in [name.lower() for name in record.fields]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some entries, in the order of their last change, the oldest first.
+
+    `next` goes into the next call's `after`; it also leads to what changes later, so whoever
+    keeps asking hears of every change. `is_last` when there was nothing more.
+    """
+
+    entries: tuple[EntrySummary, ...]
+    next: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCounts:
+    """Open entries (claimed ones too) and their records that are not written."""
+
+    entries: int = 0
+    records: int = 0
+
+
+def is_subject_match(pattern: str, subject: str) -> bool:
+    """Whether a NATS subject fits a pattern.
+
+    >>> is_subject_match("crm.*.upsert", "crm.contacts.upsert")
+    True
+    >>> is_subject_match("crm.>", "crm")
+    False
+    """
+    wanted, given = pattern.split("."), subject.split(".")
+    for place, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > place
+        if place >= len(given) or token not in ("*", given[place]):
+            return False
+    return len(given) == len(wanted)
+
+
+def _groups(batch: FailedBatch) -> tuple[EntryGroup, ...]:
+    """How the records failed; an entry without records counts by its kind."""
+    if not batch.records:
+        return (EntryGroup(batch.kind.upper(), "", 1),)
+    counted = Counter((record.code, ",".join(record.fields)) for record in batch.failures)
+    return tuple(EntryGroup(code, name, count) for (code, name), count in counted.items())
+
+
+def _object(value: Claim | Deed) -> dict[str, Any]:
+    return {item.name: getattr(value, item.name) for item in fields(value)}
