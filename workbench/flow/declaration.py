@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.flow.nodes import Mapping, Node, Path, Scalar, Span
-from workbench.flow.reader import Kind, Reader, is_absent, last, nearest, report_duplicates, wrong
+from workbench.flow.reader import Kind, Reader, is_absent, last, report_duplicates, wrong
 
 __all__ = ["Field", "Requirement", "Section"]
 
@@ -63,7 +63,7 @@ class Section(Kind):
         report_duplicates(node, path, reader)
         for key in node.entries:
             if self.find(key) is None:
-                fix = nearest(key, [item.name for item in self.fields])
+                fix = reader.suggest(key, [item.name for item in self.fields])
                 reader.report(
                     "schema.unknown_key",
                     f"'{last(path)}' has no key '{key}'" if path else f"no key '{key}' here",

@@ -28,15 +28,23 @@ class Document:
     `root` is None where the text is no YAML; `problems` then holds the one reason.
     """
 
-    __slots__ = ("file", "problems", "root", "text")
+    __slots__ = ("_lines", "file", "problems", "root", "text")
 
     def __init__(self, text: str | bytes, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
         self.root: Node | None = None
         self.text = self._decode(text)
+        self._lines: list[str] = []
         if not self.problems:
             self._compose()
+
+    @property
+    def lines(self) -> list[str]:
+        """The text's lines without their ends; line 1 is the first."""
+        if not self._lines:
+            self._lines = self.text.splitlines()
+        return self._lines
 
     def locate(self, path: str | Path) -> tuple[int, int, int, int] | None:
         """Line, column, end line and end column of the value at `path`, None if there is none."""
@@ -148,7 +156,7 @@ class Document:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         span = Span(line, column, line, column)
-        lines = self.text.splitlines()
+        lines = self.lines
         shown = lines[line - 1] if line <= len(lines) else ""
         for number in (line, line - 1):
             if 0 < number <= len(lines) and (quoted := _quoted_template(lines[number - 1])):

@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 MAX_TEMPLATE = 20_000
+MAX_DEPTH = 100
+"""Python reads 200 nested brackets at most, and the compiled template nests as the source does."""
+_TOO_DEEP = "the template is nested too deeply"
 _ROOTS = ("event", "env", "record")
 RESULT = "_wb_result"
 _ENVIRONMENT = Sandbox()
@@ -90,6 +93,8 @@ class Analysis:
             compile_together([self], inputs)
         except TemplateSyntaxError as error:
             raise _syntax_problem(error, self.text) from error
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            raise TemplateProblem("template.syntax", _TOO_DEEP) from error
 
 
 class Program:
@@ -207,11 +212,20 @@ class _Rewriter:
         self.required: dict[Lookup, None] = {}
         self.loaded: dict[str, None] = {}
         self.stored: set[str] = set()
+        self.depth = 0
 
     def visit_body(self, body: list[nodes.Node]) -> list[nodes.Node]:
         return [self.visit(node, guarded=False) for node in body]
 
     def visit(self, node: Any, guarded: bool) -> Any:
+        if self.depth >= MAX_DEPTH:
+            raise TemplateProblem("template.syntax", _TOO_DEEP)
+        self.depth += 1
+        visited = self._visit(node, guarded)
+        self.depth -= 1
+        return visited
+
+    def _visit(self, node: Any, guarded: bool) -> Any:
         if not isinstance(node, _ALLOWED):
             word = type(node).__name__.lower()
             raise TemplateProblem(
@@ -298,7 +312,7 @@ def _parse(text: str) -> list[nodes.Node]:
     except TemplateSyntaxError as error:
         raise _syntax_problem(error, text) from error
     except RecursionError as error:
-        raise TemplateProblem("template.syntax", "the template is nested too deeply") from error
+        raise TemplateProblem("template.syntax", _TOO_DEEP) from error
 
 
 def _syntax_problem(error: TemplateSyntaxError, text: str) -> TemplateProblem:

@@ -22,7 +22,6 @@ from workbench.flow.reader import (
     Scope,
     TemplateUse,
     last,
-    nearest,
     report_duplicates,
     wrong,
 )
@@ -238,7 +237,7 @@ class Choice(Kind):
                 f"'{last(path)}' must be one of {', '.join(self.allowed)}, not {value!r}",
                 node,
                 path,
-                fix=nearest(value, self.values()),
+                fix=reader.suggest(value, self.values()),
             )
         return wrong(node, f"one of {', '.join(self.allowed)}", path, reader)
 

@@ -16,7 +16,7 @@ from workbench.flow.nodes import Mapping as MappingNode
 from workbench.flow.nodes import Scalar, format_path
 from workbench.flow.overrides import apply_overrides
 from workbench.flow.payload import Compiled, Leaf
-from workbench.flow.reader import MISSING, Reader, nearest, quoted
+from workbench.flow.reader import MISSING, Reader, quoted
 from workbench.flow.shapes import FROM_EVENT, RawTask
 from workbench.flow.tasks import (
     ApiBudget,
@@ -35,6 +35,7 @@ from workbench.flow.tasks import (
 
 __all__ = ["Reading", "check", "parse", "read"]
 
+_TASK_PATH = re.compile(r"flow\.tasks\[[0-9]+\]")
 DEFAULT_BACKOFF_SECONDS = (1.0, 10.0, 60.0, 300.0)
 
 
@@ -198,19 +199,19 @@ def _inputs(raw: RawTask, index: int, names: list[str], reader: Reader) -> tuple
         elif name in names:
             message, fix = f"'{name}' comes later; a task depends on tasks above it", None
         else:
-            message, fix = f"there is no task '{name}' above", nearest(name, earlier)
+            message, fix = f"there is no task '{name}' above", reader.suggest(name, earlier)
         reader.report("graph.depends_on", message, place, (*path, position), fix=fix)
     return given
 
 
 def _sound_tasks(values: dict[str, Any], graph: list[_Step], reader: Reader) -> Iterator[Task]:
     """The tasks that no error is about."""
-    wrong = [problem.path for problem in reader.problems if problem.severity == "error"]
+    told = (p.path for p in reader.problems if p.severity == "error")
+    wrong = {match[0] for match in map(_TASK_PATH.match, told) if match}
     retry = _retry(values["retry"], Retry()) if values["retry"] is not MISSING else Retry()
     name = values["name"] if isinstance(values["name"], str) else "flow"
     for raw, step in zip(values["tasks"] if graph else (), graph, strict=True):
-        place = format_path(raw.path)
-        if not any(path == place or path.startswith((f"{place}.", f"{place}[")) for path in wrong):
+        if format_path(raw.path[:3]) not in wrong:
             yield _build_task(raw, step, retry, name)
 
 

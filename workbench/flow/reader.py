@@ -29,6 +29,9 @@ __all__ = [
 MISSING: Any = object()
 """What reading gives back for a value that is wrong: the problem has been told."""
 
+MAX_SUGGESTIONS = 200
+"""Suggestions in one file; each takes up to a millisecond."""
+
 Scope = Literal["none", "env", "event", "record"]
 """Which names a template in this place may use; `record` is `event` plus `record`."""
 
@@ -50,6 +53,7 @@ class Reader:
         self.document = source
         self.problems: list[Problem] = list(source.problems)
         self.templates: list[TemplateUse] = []
+        self.suggestions_left = MAX_SUGGESTIONS
 
     def report(
         self, code: str, message: str, place: Node | Span | None, path: Path, **more: Any
@@ -58,6 +62,11 @@ class Reader:
         span = place.span if isinstance(place, Node) else place
         self.problems.append(self.document.problem(code, message, span, path, **more))
         return MISSING
+
+    def suggest(self, word: str, known: list[str]) -> str | None:
+        """The known word that was probably meant; None after many, since looking takes a while."""
+        self.suggestions_left -= 1
+        return nearest(word, known) if self.suggestions_left >= 0 else None
 
 
 class Kind:
@@ -121,7 +130,7 @@ def is_template_mapping(node: Node) -> bool:
 
 def template_source(node: Node, source: Document) -> str:
     """The text of such a mapping, quoted."""
-    line = source.text.splitlines()[node.span.line - 1][node.span.column - 1 :]
+    line = source.lines[node.span.line - 1][node.span.column - 1 :]
     if node.span.end_line == node.span.line:
         line = line[: node.span.end_column - node.span.column]
     return quoted(line)

@@ -17,7 +17,6 @@ from workbench.flow.reader import (
     Reader,
     TemplateUse,
     is_template_mapping,
-    nearest,
     report_duplicates,
     template_source,
 )
@@ -235,7 +234,7 @@ class Tasks(Kind):
                 f"there is no task type '{kind}'",
                 key,
                 path,
-                fix=nearest(kind, [*self.run, *sorted(self.known)]),
+                fix=reader.suggest(kind, [*self.run, *sorted(self.known)]),
             )
             name = settings.entries.get("name") if isinstance(settings, Mapping) else None
             values = {"name": name.text} if isinstance(name, Scalar) else MISSING

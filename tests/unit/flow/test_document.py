@@ -132,6 +132,13 @@ def test_what_is_no_flow_file_gets_one_clear_error_soon(text: str | bytes, code:
     assert [problem.code for problem in found] == [code]
 
 
+def test_a_file_with_thousands_of_problems_is_told_soon() -> None:
+    many = "".join(f"  - loog{index}:\n" for index in range(10_000))
+    begin = time.perf_counter()
+    assert len(errors("flow:\n  name: x\n  tasks:\n" + many)) == 10_000
+    assert time.perf_counter() - begin < 5
+
+
 def test_an_unquoted_template_is_mended_by_quotes() -> None:
     text = flow_text(source="url: {{env.NATS_URL}}\n")
     (problem,) = errors(text)
