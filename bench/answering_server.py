@@ -84,7 +84,8 @@ class Answering(asyncio.Protocol):
             return
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-            b"Sforce-Limit-Info: api-usage=1/1000000\r\nContent-Length: %d\r\n\r\n" % len(body)
+            b"Sforce-Limit-Info: api-usage=1/1000000\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
             + body
         )
 

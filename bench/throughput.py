@@ -12,8 +12,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,25 +103,35 @@ def credentials(folder: Path, url: str) -> str:
     path = folder / "sf.json"
     path.write_text(
         json.dumps(
-            {"client_id": "x", "client_secret": "x", "username": "u", "password": "p", "login_url": url}
+            {
+                "client_id": "x",
+                "client_secret": "x",
+                "username": "u",
+                "password": "p",
+                "login_url": url,
+            }
         )
     )
     path.chmod(0o600)
     return str(path)
 
 
-def measure(folder: Path, nats: str, *, events: int, records: int, latency: float, in_flight: int) -> None:
+def measure(
+    folder: Path, nats: str, *, events: int, records: int, latency: float, in_flight: int
+) -> None:
     """One row of the table for each contender."""
     asyncio.run(fill(nats, events, records))
     print(
         f"\n{events} events of {records} record{'s' * (records > 1)}, "
         f"{latency * 1000:.0f} ms, {in_flight} in flight"
     )
-    print(f"{'':10} {'events/s':>9} {'records/s':>10} {'CPU us/event':>13} {'req/1000 ev':>12} "
-          f"{'rec/req':>8} {'req/s':>7} {'MB':>5}")
+    print(
+        f"{'':10} {'events/s':>9} {'records/s':>10} {'CPU us/event':>13} {'req/1000 ev':>12} "
+        f"{'rec/req':>8} {'req/s':>7} {'MB':>5}"
+    )
     found = {}
     with answering(latency) as url:
-        for name in ("pull", "send", "workbench", "script"):
+        for name in ("pull", "send", "source", "workbench", "script"):
             asyncio.run(durable(nats, name))
             found[name] = result = run(
                 name,
@@ -153,6 +163,8 @@ def verdict(found: dict[str, dict[str, Any]], events: int, latency: float, in_fl
     ours = found["workbench"]
     bare = found["pull"]["cpu"] + found["send"]["cpu"]
     print(f"  CPU: {ours['cpu'] / bare:.2f} x (a)+(b)   [reach: {REACH_CPU}]")
+    own = found["source"]["cpu"] + found["send"]["cpu"]
+    print(f"  CPU: {ours['cpu'] / own:.2f} x our source alone + (b)")
     print(f"  rate: {found['script']['seconds'] / ours['seconds']:.2f} x the script (c)")
     if latency:
         rate = ours["requests"] / ours["seconds"]
@@ -160,7 +172,9 @@ def verdict(found: dict[str, dict[str, Any]], events: int, latency: float, in_fl
             f"  requests/s: {rate / (in_flight / latency):.2f} of in_flight / latency   "
             f"[reach: {REACH_RATE}]"
         )
-    print(f"  records per request: {ours['records'] / ours['requests']:.1f}   [reach: {REACH_RECORDS}]")
+    print(
+        f"  records per request: {ours['records'] / ours['requests']:.1f}   [reach: {REACH_RECORDS}]"
+    )
 
 
 def main() -> None:

@@ -521,16 +521,26 @@ class Core:
 
     # -- time --------------------------------------------------------------------------------
 
-    def tick(self, now: float) -> float | None:
-        """Do what is due; returns when to look again (monotonic seconds), None for no reason to."""
+    def next_deadline(self) -> float | None:
+        """When `tick` or a probe is due (monotonic seconds); None while nothing waits for time."""
         deadlines: list[float | None] = []
+        gate = self.gate
+        for stage in self.stages:
+            deadlines.append(stage.next_retry())
+            if stage.in_flight < stage.spec.max_in_flight and gate.is_open:
+                deadlines.append(stage.batcher.next_deadline())
+        if self._parking:
+            deadlines.append(self._parking.next_deadline())
+        if gate.pause is not None and not gate.is_half_open and not self.in_flight:
+            deadlines.append(gate.pause.next_probe)
+        return min((time for time in deadlines if time is not None), default=None)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
         for stage in self.stages:
             due = stage.due(now)
             if due:
                 stage.batcher.put_back(due, now)
-            deadlines.append(stage.next_retry())
-            if stage.in_flight < stage.spec.max_in_flight and self.gate.is_open:
-                deadlines.append(stage.batcher.next_deadline())
         if self._parking:
             for sequence in self._parking.overdue(now):
                 if sequence in self.held:
@@ -538,10 +548,6 @@ class Core:
                 else:
                     self._unpark(sequence, now)
             self._untie(now)
-            deadlines.append(self._parking.next_deadline())
-        if not self.gate.is_half_open:
-            deadlines.append(self.gate.pause.next_probe if self.gate.pause else None)
-        return min((time for time in deadlines if time is not None), default=None)
 
     def _untie(self, now: float) -> None:
         """Send events back that wait for each other's keys.

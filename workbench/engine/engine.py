@@ -93,6 +93,7 @@ class Engine:
         self._is_probing = False
         self._was_paused: str | None = None
         self._per_event = 1.0
+        self._sleeps_until = 0.0
 
     # -- for those who steer -----------------------------------------------------------------
 
@@ -239,7 +240,9 @@ class Engine:
         if core.outbox:
             self._settle()
         self._report_pause(now)
-        self._wake.set()
+        deadline = core.next_deadline()
+        if deadline is not None and deadline < self._sleeps_until:
+            self._wake.set()
         if self._limit() > 0:
             self._room.set()
         if core.is_idle:
@@ -325,10 +328,11 @@ class Engine:
                 task = asyncio.create_task(self._probe(), name=f"{self.flow}-probe")
                 self._stores.add(task)
                 task.add_done_callback(self._stores.discard)
-            deadline = core.tick(now)
+            core.tick(now)
             self._pump()
             self._wake.clear()
-            until = next_ping if deadline is None else min(next_ping, deadline)
+            deadline = core.next_deadline()
+            self._sleeps_until = until = next_ping if deadline is None else min(next_ping, deadline)
             await clock.wait(self._wake, max(until - clock.monotonic(), 0.001))
 
     async def _probe(self) -> None:

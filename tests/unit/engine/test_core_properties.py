@@ -71,7 +71,8 @@ class World:
             if self.flying and self.rng.random() < 0.7:
                 self.answer(self.flying.pop(self.rng.randrange(len(self.flying))))
             self.settle()
-            deadline = self.core.tick(self.now)
+            self.core.tick(self.now)
+            deadline = self.core.next_deadline()
             if self.core.gate.probe_due(self.now) and not self.flying:
                 self.core.gate.half_open()
                 if not len(self.core.stages[0].batcher):
