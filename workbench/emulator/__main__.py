@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import Credentials, DeclarationError, Emulator, EmulatorOptions, FaultError
 from .assumptions import as_markdown
+from .certificates import rsa_public_key
 from .org import DAILY_CALLS
 
 
@@ -57,7 +58,9 @@ def _options(arguments: list[str]) -> EmulatorOptions:
         parser.exit()
     try:
         trusted = [path.read_bytes() for path in given.jwt_certificate]
-    except OSError as error:
+        for pem in trusted:
+            rsa_public_key(pem)
+    except (OSError, ValueError) as error:
         parser.error(f"--jwt-certificate: {error}")
     return EmulatorOptions(
         port=given.port,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-__all__ = ["TlsFiles", "jwt_key_pair", "make_tls_files", "server_context"]
+__all__ = ["TlsFiles", "jwt_key_pair", "make_tls_files", "rsa_public_key", "server_context"]
 
 HOSTS = ("localhost", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
          "*.develop.my.salesforce.com", "login.salesforce.com", "test.salesforce.com")
@@ -105,6 +105,25 @@ def jwt_key_pair() -> tuple[bytes, bytes]:
         serialization.NoEncryption(),
     )
     return private, certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def rsa_public_key(pem: bytes) -> rsa.RSAPublicKey:
+    """The key in a PEM certificate or public key.
+
+    Raises:
+        ValueError: it is neither, or its key is not an RSA one.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509 import load_pem_x509_certificate
+
+    if b"BEGIN CERTIFICATE" in pem:
+        key = load_pem_x509_certificate(pem).public_key()
+    else:
+        key = serialization.load_pem_public_key(pem)  # type: ignore[assignment]
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ValueError("only RSA keys sign by RS256")
+    return key
 
 
 def _name(text: str) -> x509.Name:

@@ -10,6 +10,7 @@
                                         "duplicate_rules": [...]}: add rules (forms: rules.py)
     GET    /emulator/rules             the rules of every object that has some
     DELETE /emulator/rules[/OBJECT]    remove them
+    POST   /emulator/jwt-certificates  a PEM certificate or public key: the JWT grant trusts it
     POST   /emulator/limits            {"daily_calls": N, "used": N, "hourly_events": N}: any
     GET    /emulator/requests          the last requests, newest first (?limit=N)
     DELETE /emulator/requests          forget them
@@ -28,6 +29,7 @@ from typing import Any
 import orjson
 
 from .api import Answer
+from .certificates import rsa_public_key
 from .faults import FaultError
 from .org import Org
 from .readings import read_row
@@ -72,6 +74,8 @@ def control(org: Org, method: str, path: str, query: Mapping[str, str], body: by
             return _remove_rules(org, names)
         case "POST", ["limits"]:
             return _set_limits(org, body_object(body))
+        case "POST", ["jwt-certificates"]:
+            return _trust(org, body)
         case "GET", ["requests"]:
             limit = number(query, "limit", len(org.requests))
             return Answer(200, {"requests": list(reversed(org.requests))[:limit]})
@@ -188,6 +192,16 @@ def _remove_rules(org: Org, names: list[str]) -> Answer:
             kind.duplicate_rules.clear()
             org.store.tables[kind.name].follow_rules()
     return Answer(200, _rules(org))
+
+
+def _trust(org: Org, pem: bytes) -> Answer:
+    try:
+        rsa_public_key(pem)
+    except ValueError as error:
+        raise refuse(400, f"the body is no PEM certificate or RSA public key: {error}") from None
+    if pem not in org.credentials.jwt_certificates:
+        org.credentials.jwt_certificates.append(pem)
+    return Answer(201, {"trusted": len(org.credentials.jwt_certificates)})
 
 
 def _set_limits(org: Org, given: dict[str, Any]) -> Answer:

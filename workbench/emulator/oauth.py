@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from .api import Answer
+from .certificates import rsa_public_key
 from .faults import Fault
 from .ids import long_id
 from .refusals import ApiError
@@ -240,19 +241,13 @@ def _unbase64(text: str) -> bytes:
 def _is_signed(org: Org, signed: bytes, signature: bytes) -> bool:
     """True where one of the registered keys, certificates or plain public keys, made it."""
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    from cryptography.x509 import load_pem_x509_certificate
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
 
     for pem in org.credentials.jwt_certificates:
-        if b"BEGIN CERTIFICATE" in pem:
-            key = load_pem_x509_certificate(pem).public_key()
-        else:
-            key = serialization.load_pem_public_key(pem)  # type: ignore[assignment]
-        if isinstance(key, rsa.RSAPublicKey):
-            try:
-                key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
-            except InvalidSignature:
-                continue
-            return True
+        try:
+            rsa_public_key(pem).verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            continue
+        return True
     return False

@@ -10,6 +10,8 @@ import time
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from workbench.emulator import Emulator
 from workbench.emulator.ids import long_id
@@ -82,6 +84,24 @@ async def test_a_signed_assertion_is_a_login(client: Client, emulator: Emulator)
     assert reply.status == 200
     client.headers["Authorization"] = f"Bearer {reply.body['access_token']}"
     assert (await client.call("GET", "limits")).status == 200
+
+
+async def test_a_certificate_of_ones_own_can_be_registered_while_it_runs(
+    client: Client, emulator: Emulator
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    claims = {
+        "iss": emulator.client_id, "sub": emulator.username, "aud": emulator.login_url,
+        "exp": time.time() + 60,
+    }
+    signed = jwt.encode(claims, key, algorithm="RS256")
+    assert (await client.token(grant_type=JWT, assertion=signed)).status == 400
+    added = await client.call("POST", "/emulator/jwt-certificates", data=pem)
+    assert added.status == 201
+    assert (await client.token(grant_type=JWT, assertion=signed)).status == 200
+    refused = await client.call("POST", "/emulator/jwt-certificates", data=b"rubbish")
+    assert refused.status == 400
 
 
 @pytest.mark.parametrize(
