@@ -133,7 +133,8 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         the clear unless the server insists."""
         if initial_connection:
             self.greeting = info
-        if initial_connection and self.is_tls_wanted and not info.get("tls_required"):
+        is_clear = self.is_tls_wanted and not self.options["tls_handshake_first"]
+        if initial_connection and is_clear and not info.get("tls_required"):
             if not info.get("tls_available"):
                 raise nats_errors.Error("nats: the server offers no TLS")
             info["tls_required"] = True  # nats-py reads it from this very dict

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench import codec
-from workbench.errors import ConnectionLost, SettingsError, StreamError
+from workbench.errors import ConnectionLost, StreamError
 from workbench.jetstream.address import Servers, parse_servers
 from workbench.jetstream.client import NatsClient, nats_errors
 from workbench.jetstream.credentials import Credentials
+from workbench.jetstream.handshake import connect_options, plain, why_dropped, why_failed
 
 __all__ = ["ApiError", "Connection", "OnChange", "connect"]
 
@@ -78,7 +77,7 @@ async def connect(
         )
     is_tls = servers.is_tls or shown.tls is not None
     connection = Connection(NatsClient(is_tls_wanted=is_tls), servers, shown, on_change)
-    options = _options(shown, is_tls)
+    options = connect_options(shown, is_tls)
     try:
         async with asyncio.timeout(timeout_seconds):
             await connection._open(options, name)
@@ -160,7 +159,7 @@ class Connection:
                 f"JetStream did not answer {name} within {timeout_seconds:g} s"
             ) from error
         except nats_errors.Error as error:
-            raise ConnectionLost(f"the connection to NATS was lost: {_plain(error)}") from error
+            raise ConnectionLost(f"the connection to NATS was lost: {plain(error)}") from error
         value: dict[str, Any] = codec.decode(answer.data)
         refusal = value.get("error")
         if refusal:
@@ -241,7 +240,7 @@ class Connection:
                 raise ConnectionLost(self._no_server(None))
             _result(dialling)
             if not self.client.is_connected:
-                self._failures[self.address] = _dropped(self.client.greeting, self._shown)
+                self._failures[self.address] = why_dropped(self.client.greeting, self._shown)
                 raise ConnectionLost(self._no_server(None))
         finally:
             for task in (dialling, failing):
@@ -311,9 +310,9 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
         if "permissions violation" in text.lower():
-            self._deny(_plain(error))
+            self._deny(plain(error))
             return
-        why = _why(error, self._shown, self.client)
+        why = why_failed(error, self._shown, self.client)
         if not self._is_open:
             self._failures[self.address] = why
             if len(self._failures) >= len(self._servers.addresses):
@@ -350,112 +349,9 @@ def _result(dialling: asyncio.Future[None]) -> None:
     try:
         dialling.result()
     except (ValueError, nats_errors.Error) as error:
-        raise ConnectionLost(f"could not connect to NATS: {_plain(error)}") from error
-
-
-def _options(shown: Credentials, is_tls: bool) -> dict[str, Any]:
-    """nats-py's options for what we show and how."""
-    options: dict[str, Any] = {}
-    if shown.jwt and shown.seed:
-        from nats.aio.client import RawCredentials
-
-        options["user_credentials"] = RawCredentials(
-            "-----BEGIN NATS USER JWT-----\n"
-            f"{shown.jwt}\n"
-            "------END NATS USER JWT------\n\n"
-            "-----BEGIN USER NKEY SEED-----\n"
-            f"{shown.seed}\n"
-            "------END USER NKEY SEED------\n"
-        )
-    elif shown.seed:
-        options["nkeys_seed_str"] = shown.seed
-    elif shown.user is not None:
-        options["user"], options["password"] = shown.user, shown.password or ""
-    elif shown.token is not None:
-        options["token"] = shown.token
-    if is_tls:
-        options["tls"] = _ssl_context(shown)
-        if shown.tls is not None:
-            options["tls_hostname"] = shown.tls.hostname
-            options["tls_handshake_first"] = shown.tls.is_handshake_first
-    return options
-
-
-def _ssl_context(shown: Credentials) -> ssl.SSLContext:
-    tls = shown.tls
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca) if tls and tls.ca else None)
-        if tls is not None and tls.cert is not None:
-            context.load_cert_chain(tls.cert, tls.key)
-    except (ssl.SSLError, OSError) as error:
-        raise SettingsError(
-            f"the TLS files of the NATS credentials can't be used: {error}"
-        ) from error
-    return context
+        raise ConnectionLost(f"could not connect to NATS: {plain(error)}") from error
 
 
 def _version(text: str) -> tuple[int, ...]:
     """(2, 15, 0) of `2.15.0-beta.1`."""
     return tuple(int(part) for part in text.partition("-")[0].split(".") if part.isdigit())
-
-
-def _plain(error: BaseException) -> str:
-    return str(error).removeprefix("nats: ").strip("'") or type(error).__name__
-
-
-def _refused(shown: Credentials) -> str:
-    if shown.kind == "none":
-        return "it wants credentials and we have none; set credentials_path"
-    given = {
-        "nkey": "the nkey",
-        "creds": "the .creds",
-        "user": f"user {shown.user!r} or its password",
-        "token": "the token",
-    }[shown.kind]
-    return f"it does not accept {given}"
-
-
-def _dropped(greeting: Mapping[str, Any], shown: Credentials) -> str:
-    """Cut off between its INFO and its first PONG: its words were lost, but not what it wanted."""
-    if greeting.get("tls_verify") and (shown.tls is None or shown.tls.cert is None):
-        return "it wants a client certificate and we have none; set tls.cert and tls.key"
-    if greeting.get("tls_verify"):
-        return "it does not accept our client certificate"
-    if greeting.get("auth_required"):
-        return _refused(shown)
-    return "it closed the connection during the handshake"
-
-
-def _why(error: BaseException, shown: Credentials, client: NatsClient) -> str:
-    """The reason in a few words, with the mend where there is one; most specific first."""
-    text = str(error)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"its TLS certificate fails verification ({error.verify_message}); name its "
-            'authority in the credentials file as {"tls": {"ca": "..."}}'
-        )
-    if isinstance(error, ssl.SSLError) and client.greeting.get("tls_verify"):
-        return _dropped(client.greeting, shown)
-    if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed ({error.reason or text})"
-    if isinstance(error, ConnectionError) and client.greeting:
-        return _dropped(client.greeting, shown)
-    if isinstance(error, socket.gaierror):
-        return "its name can't be resolved"
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in text:
-        return "connection refused: nothing listens there"
-    if isinstance(error, TimeoutError):
-        is_silent = client.is_tls_wanted and not client.greeting
-        return "it did not answer in time" + (
-            '; if it expects TLS at once, set {"tls": {"handshake_first": true}}'
-            if is_silent
-            else ""
-        )
-    lowered = text.lower()
-    if "authorization violation" in lowered or "authentication" in lowered:
-        return _refused(shown)
-    if "offers no tls" in lowered:
-        return "TLS was asked for and this server offers none; use nats:// only if that is meant"
-    if "info message" in lowered:
-        return "what answers there is not a NATS server"
-    return _plain(error)

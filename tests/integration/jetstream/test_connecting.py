@@ -185,6 +185,16 @@ async def test_tls_that_the_server_offers_but_does_not_ask_for_is_used(tmp_path:
         await connection.aclose()
 
 
+async def test_tls_before_the_first_word(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    cert, key = authority.issue("server")
+    config = f'tls {{ cert_file: "{cert}", key_file: "{key}", handshake_first: true }}'
+    with NatsServer(tmp_path / "nats", config) as server:
+        await _works(server.url, Credentials(tls=Tls(ca=authority.ca, is_handshake_first=True)))
+        said = await _refusal(server.url, Credentials(tls=Tls(ca=authority.ca)))
+        assert "handshake_first" in said
+
+
 async def test_client_certificates(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     cert, key = authority.issue("server")
