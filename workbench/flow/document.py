@@ -7,14 +7,22 @@ gives one problem.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from workbench.errors import Problem
 from workbench.flow.composer import Refused, compose
-from workbench.flow.nodes import Mapping, Node, Path, Sequence, Span, format_path, parse_path
+from workbench.flow.nodes import (
+    Mapping,
+    Node,
+    Path,
+    Sequence,
+    Span,
+    format_path,
+    parse_path,
+    quoted,
+)
 
 __all__ = ["Document"]
 
@@ -195,7 +203,9 @@ def _children(node: Node) -> Iterator[tuple[str | int, Span | None, Node]]:
 
 def _quoted_template(line: str) -> str | None:
     """`key: {{ x }}/y` gives `"{{ x }}/y"`; None when the line holds no such value."""
+    if len(line) > 1_000:  # no one's template, and slow to search
+        return None
     match = re.match(r"\s*(?:-\s+)?(?:[^\s:'\"#][^:'\"]*:\s+|-\s+)?(\{\{.*?)\s*(?:\s#.*)?$", line)
     if match is None or "}}" not in match[1]:
         return None
-    return json.dumps(match[1], ensure_ascii=False) if '"' not in match[1] else f"'{match[1]}'"
+    return quoted(match[1])

@@ -6,7 +6,17 @@ import json
 import re
 from typing import Any, NamedTuple
 
-__all__ = ["Mapping", "Node", "Path", "Scalar", "Sequence", "Span", "format_path", "parse_path"]
+__all__ = [
+    "Mapping",
+    "Node",
+    "Path",
+    "Scalar",
+    "Sequence",
+    "Span",
+    "format_path",
+    "parse_path",
+    "quoted",
+]
 
 Path = tuple[str | int, ...]
 
@@ -156,6 +166,13 @@ def parse_path(text: str) -> Path:
         parts.append(name if name else int(index) if index else json.loads(quoted))
         position = match.end()
     return tuple(parts)
+
+
+def quoted(text: str) -> str:
+    """A text with a template as a YAML scalar."""
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _resolve(text: str) -> Any:

@@ -13,10 +13,10 @@ from workbench.flow.duration import parse_duration
 from workbench.flow.expression import TemplateProblem
 from workbench.flow.language import COMPOSITE, FILE, KNOWN_TASKS, SUBSCRIBER
 from workbench.flow.nodes import Mapping as MappingNode
-from workbench.flow.nodes import Scalar, format_path
+from workbench.flow.nodes import Scalar, format_path, quoted
 from workbench.flow.overrides import apply_overrides
 from workbench.flow.payload import Compiled, Leaf
-from workbench.flow.reader import MISSING, Reader, quoted
+from workbench.flow.reader import MISSING, Reader
 from workbench.flow.shapes import FROM_EVENT, RawTask
 from workbench.flow.tasks import (
     ApiBudget,

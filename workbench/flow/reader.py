@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from workbench.errors import Problem
 from workbench.flow.document import Document
-from workbench.flow.nodes import Mapping, Node, Path, Scalar, Span
+from workbench.flow.nodes import Mapping, Node, Path, Scalar, Span, quoted
 
 __all__ = [
     "MISSING",
@@ -20,7 +19,6 @@ __all__ = [
     "is_template_mapping",
     "last",
     "nearest",
-    "quoted",
     "report_duplicates",
     "template_source",
     "wrong",
@@ -134,13 +132,6 @@ def template_source(node: Node, source: Document) -> str:
     if node.span.end_line == node.span.line:
         line = line[: node.span.end_column - node.span.column]
     return quoted(line)
-
-
-def quoted(text: str) -> str:
-    """A text with a template as a YAML scalar."""
-    if '"' in text and "'" not in text and text.isprintable():
-        return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False)
 
 
 def nearest(word: str, known: list[str]) -> str | None:

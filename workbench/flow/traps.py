@@ -15,9 +15,9 @@ from workbench.flow import expression
 from workbench.flow.document import Document
 from workbench.flow.duration import format_duration
 from workbench.flow.expression import Lookup, MissingValueError, Roots, format_lookup
-from workbench.flow.nodes import Path
+from workbench.flow.nodes import Path, quoted
 from workbench.flow.payload import Compiled, Leaf
-from workbench.flow.reader import nearest, quoted
+from workbench.flow.reader import nearest
 from workbench.flow.shapes import FROM_EVENT
 from workbench.flow.tasks import (
     CompositeTask,

@@ -117,6 +117,7 @@ def laughs(kind: str) -> str:
         ("%YAML 9.9\n---\na", "yaml.syntax"),
         ("a: !!python/object:os.system x", "yaml.tag"),
         ("url: {{env.X}}/y", "yaml.unquoted_template"),
+        ("url: {{" + " " * 500_000 + "x: [}", "yaml.syntax"),
         ("", "schema.empty"),
         ("# nothing\n", "schema.empty"),
         ("- a\n- b", "schema.type"),
