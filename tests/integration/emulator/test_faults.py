@@ -29,7 +29,7 @@ async def test_latency_delays_the_answer(client: Client) -> None:
     await client.fault("latency:120ms")
     started = time.perf_counter()
     await asyncio.gather(*(client.call("GET", "limits") for _ in range(5)))
-    assert 0.12 <= time.perf_counter() - started < 2.0
+    assert 0.12 <= time.perf_counter() - started < 5.0
 
 
 async def test_a_status_comes_with_salesforces_body_and_does_no_work(client: Client) -> None:
