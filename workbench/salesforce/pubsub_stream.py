@@ -18,7 +18,7 @@ __all__ = ["PublishStream"]
 CLOSING_SECONDS = 2.0
 
 # What is raised by writing to a call that has ended.
-_ENDED = (asyncio.InvalidStateError, grpc.aio.AioRpcError, grpc.aio.UsageError)
+_ENDED = (asyncio.InvalidStateError, grpc.aio.AioRpcError, grpc.aio.BaseError)
 
 
 class _Waiting:
@@ -97,7 +97,25 @@ class PublishStream:
         self.last_used = asyncio.get_running_loop().time()
         self._waiting[waiting.ids[0]] = waiting
         with suppress(*_ENDED):  # the reader hears why, and tells everyone who waits
-            await self._call.write(request)
+            await self._send(request)
+
+    async def _send(self, request: bytes) -> None:
+        """Put a request on the wire without `write`.
+
+        When the service is just ending the stream, `write` declares an internal error, which hides
+        the service's own status for ever, and with it answers that have come and are not yet read.
+        So the step below it is taken directly where it can be found. Once grpc.aio keeps the status
+        that was sent (`_write` in grpc/aio/_call.py, 1.85), `self._call.write` is enough.
+        """
+        inner = getattr(self._call, "_cython_call", None)
+        send = getattr(inner, "send_serialized_message", self._call.write)
+        await self._call.wait_for_connection()
+        try:
+            await send(request)
+        except asyncio.CancelledError:
+            # Half a request may be out, and nothing can follow it.
+            self._call.cancel()
+            raise
 
     def _late(self, seconds: float, is_sent: bool) -> CallRefused:
         """A stream may go deaf without a word: whoever comes next gets another."""
@@ -151,13 +169,19 @@ class PublishStream:
 
     def _ended(self, end: CallRefused) -> None:
         self._end = end
-        if end.is_certain and not self._is_ordered and len(self._waiting) > 1:
+        waiting = [w for w in self._waiting.values() if not w.answer.done()]
+        if end.is_certain and not self._is_ordered and len(waiting) > 1:
             end = CallRefused(
                 f"{end}; answers came in another order than the requests, so it is not known which "
                 "of those in flight were published",
                 kind=Kind.UNKNOWN,
                 code=end.code,
             )
-        for waiting in self._waiting.values():
-            if not waiting.answer.done():
-                waiting.answer.set_exception(end)
+        for number, one in enumerate(waiting):
+            # What one request asks wrong is the fault of the first that is not answered.
+            is_neighbour = number > 0 and end.kind is Kind.REQUEST
+            one.answer.set_exception(_cut_off(end) if is_neighbour else end)
+
+
+def _cut_off(end: CallRefused) -> CallRefused:
+    return CallRefused(f"cut off by the refusal of another request: {end}", kind=Kind.REOPEN)

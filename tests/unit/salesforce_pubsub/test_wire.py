@@ -1,0 +1,151 @@
+"""The wire contract against the emulator's own, requests and answers, endpoints, and what is
+imported when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from workbench.emulator.descriptors import MESSAGES, METHODS, SERVICE
+from workbench.errors import SettingsError
+from workbench.model import Refused, Unknown, Written
+from workbench.salesforce.pubsub import PublisherSettings
+from workbench.salesforce.pubsub_endpoint import DEFAULT_ENDPOINT, Endpoint
+from workbench.salesforce.pubsub_request import Publication, new_ids, publications, read
+from workbench.salesforce.pubsub_wire import (
+    GET_SCHEMA,
+    GET_TOPIC,
+    PUBLISH,
+    PUBLISH_STREAM,
+    Rpc,
+    messages,
+)
+
+
+@pytest.mark.parametrize("name", messages())
+def test_messages_are_those_that_another_reading_of_the_tables_gave(name: str) -> None:
+    ours, theirs = messages()[name].DESCRIPTOR, MESSAGES[name].DESCRIPTOR
+    assert ours.full_name == theirs.full_name
+    assert [(f.name, f.number, f.type, f.is_repeated) for f in ours.fields] == [
+        (f.name, f.number, f.type, f.is_repeated) for f in theirs.fields
+    ]
+
+
+@pytest.mark.parametrize("rpc", [GET_TOPIC, GET_SCHEMA, PUBLISH, PUBLISH_STREAM])
+def test_methods_are_those_of_the_service(rpc: Rpc) -> None:
+    assert METHODS[rpc.name][:2] == (rpc.request, rpc.response)
+    assert rpc.path == f"/{SERVICE}/{rpc.name}"
+
+
+def test_a_request_holds_topic_ids_schema_and_payloads() -> None:
+    [part] = publications([b"one", Refused("X", "no"), b"three"], ["a", "b", "c"])
+    assert part.places == [0, 2]
+    request = MESSAGES["PublishRequest"].FromString(part.encode("/event/X__e", "schema"))
+    assert request.topic_name == "/event/X__e"
+    assert [(e.id, e.schema_id, e.payload) for e in request.events] == [
+        ("a", "schema", b"one"),
+        ("c", "schema", b"three"),
+    ]
+
+
+def test_requests_are_split_by_their_encoded_size_and_lose_nothing() -> None:
+    payloads = [bytes(size) for size in (10, 3_000_000, 900_000, 1_000_000, 1_000_000, 500_000)]
+    ids = new_ids(len(payloads))
+    parts = publications(payloads, ids)
+    assert [place for part in parts for place in part.places] == list(range(len(payloads)))
+    for part in parts:
+        encoded = part.encode("/event/" + "X" * 80, "s" * 22)
+        assert len(encoded) <= part.size + 100
+        assert part.size <= 3_000_000 or len(part.places) == 1
+
+
+def test_ids_are_uuids_and_differ() -> None:
+    ids = [*new_ids(200), *new_ids(200)]
+    assert len(set(ids)) == 400
+    assert all(str(uuid.UUID(id_)) == id_ for id_ in ids)
+
+
+def response_of(*results: tuple[str, bytes, str]) -> object:
+    """A PublishResponse of (correlation key, replay id, error message)."""
+    response = messages()["PublishResponse"](schema_id="s")
+    for key, replay, error in results:
+        result = response.results.add(correlation_key=key, replay_id=replay)
+        if error:
+            result.error.msg = error
+    return response
+
+
+def test_results_are_matched_by_key_wherever_they_stand() -> None:
+    reading = read(response_of(("b", b"", "bad"), ("a", b"\1", "")), ["a", "b"])
+    assert [type(o) for o in reading.outcomes] == [Written, Refused]
+    assert reading.results[1] == {
+        "id": "b",
+        "success": False,
+        "errors": [{"code": 0, "msg": "bad"}],
+    }
+
+
+def test_what_has_no_result_of_its_own_is_unknown() -> None:
+    response = response_of(("a", b"\1", ""), ("x", b"\2", ""), ("c", b"", ""))
+    reading = read(response, ["a", "b", "c"])
+    assert [type(o) for o in reading.outcomes] == [Written, Unknown, Unknown]
+    reading = read(response_of(), ["a"])
+    assert [type(o) for o in reading.outcomes] == [Unknown]
+
+
+def test_a_result_with_both_a_replay_id_and_an_error_is_not_written() -> None:
+    [outcome] = read(response_of(("a", b"\1", "bad")), ["a"]).outcomes
+    assert isinstance(outcome, Refused)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "is_tls"),
+    [
+        (DEFAULT_ENDPOINT, "api.pubsub.salesforce.com:7443", True),
+        ("api.deu.pubsub.salesforce.com:443", "api.deu.pubsub.salesforce.com:443", True),
+        ("https://api.pubsub.salesforce.com", "api.pubsub.salesforce.com:7443", True),
+        ("127.0.0.1:5000", "127.0.0.1:5000", False),
+        ("http://localhost:5000", "localhost:5000", False),
+        ("https://localhost:5000", "localhost:5000", True),
+        ("[::1]:5000", "[::1]:5000", False),
+    ],
+)
+def test_endpoints(text: str, target: str, is_tls: bool) -> None:
+    endpoint = Endpoint(text)
+    assert (endpoint.target, endpoint.is_tls) == (target, is_tls)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":7443", "http://example.com:80", "host:notaport", "host/path", "ftp://host:1"]
+)
+def test_what_is_no_endpoint_is_told(text: str) -> None:
+    with pytest.raises(SettingsError, match="endpoint"):
+        Endpoint(text)
+
+
+def test_limits_follow_from_the_settings() -> None:
+    limits = PublisherSettings("/event/X__e", max_records=500).limits
+    assert (limits.max_records, limits.max_groups, limits.is_idempotent) == (200, 1, False)
+    assert PublisherSettings("/event/X__e", accept_duplicates=True).limits.is_idempotent
+    assert PublisherSettings("/event/X__e", max_records=50).limits.max_records == 50
+
+
+def test_nothing_of_grpc_is_imported_before_a_sink_is_opened() -> None:
+    program = (
+        "import sys\n"
+        "from workbench.salesforce import PublisherSettings, PublisherSink\n"
+        "from workbench.model import Batch, Group\n"
+        "sink = PublisherSink(None, PublisherSettings('/event/X__e'))\n"
+        "sink.request_of(Batch('b', 't', [Group([{'A': 1}])]))\n"
+        "heavy = {'grpc', 'google.protobuf', 'fastavro', 'httpx2'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_publications_start_empty() -> None:
+    assert Publication().places == []
+    assert publications([Refused("X", "no")], ["a"]) == []
