@@ -24,8 +24,13 @@ KEYS = 20_000
 
 async def main(seconds: float) -> None:
     emulator = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workbench.emulator", "--no-tls", "--no-pubsub",
-        stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1],
+        sys.executable,
+        "-m",
+        "workbench.emulator",
+        "--no-tls",
+        "--no-pubsub",
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
     )
     try:
         assert emulator.stdout is not None
@@ -69,8 +74,10 @@ async def measure(told: dict[str, str], pid: int, seconds: float) -> None:
         await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
         elapsed, used = time.perf_counter() - started, cpu_seconds(pid) - cpu
     rows = calls * ROWS
-    print(f"{rows:,} rows in {elapsed:.1f} s: {rows / elapsed:,.0f} rows/s by the clock, "
-          f"{rows / used:,.0f} rows per second of the emulator's processor time")
+    print(
+        f"{rows:,} rows in {elapsed:.1f} s: {rows / elapsed:,.0f} rows/s by the clock, "
+        f"{rows / used:,.0f} rows per second of the emulator's processor time"
+    )
 
 
 def body(start: int) -> bytes:

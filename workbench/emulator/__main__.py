@@ -41,17 +41,41 @@ def _options(arguments: list[str]) -> EmulatorOptions:
     parser.add_argument("--pubsub-tls-port", type=int, default=0, help=f"gRPC with TLS; {ports}")
     parser.add_argument("--no-tls", action="store_true", help="no HTTPS, no certificates")
     parser.add_argument("--no-pubsub", action="store_true", help="no gRPC")
-    parser.add_argument("--objects", action="append", default=[], metavar="FILE",
-                        help="YAML file that adds objects and events; may be repeated")
-    parser.add_argument("--fault", action="append", default=[], metavar="FAULT",
-                        help="for example lock:0.05 or status:503:0.1; may be repeated")
-    parser.add_argument("--daily-calls", type=int, default=DAILY_CALLS, metavar="N",
-                        help=f"API calls until the daily limit (default {DAILY_CALLS})")
+    parser.add_argument(
+        "--objects",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="YAML file that adds objects and events; may be repeated",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="for example lock:0.05 or status:503:0.1; may be repeated",
+    )
+    parser.add_argument(
+        "--daily-calls",
+        type=int,
+        default=DAILY_CALLS,
+        metavar="N",
+        help=f"API calls until the daily limit (default {DAILY_CALLS})",
+    )
     parser.add_argument("--folder", type=Path, help="where certificates are written")
-    parser.add_argument("--jwt-certificate", action="append", default=[], type=Path, metavar="FILE",
-                        help="PEM certificate or public key that the JWT grant trusts")
-    parser.add_argument("--assumptions", action="store_true",
-                        help="print what the emulator assumes about Salesforce, and leave")
+    parser.add_argument(
+        "--jwt-certificate",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="PEM certificate or public key that the JWT grant trusts",
+    )
+    parser.add_argument(
+        "--assumptions",
+        action="store_true",
+        help="print what the emulator assumes about Salesforce, and leave",
+    )
     given = parser.parse_args(arguments)
     if given.assumptions:
         print(as_markdown())

@@ -99,11 +99,25 @@ class Call:
             path=self.path,
         )
 
-    def sub(self, method: str, version: str, segments: tuple[str, ...], query: Mapping[str, str],
-            body: Any, headers: Mapping[str, str]) -> Call:
+    def sub(
+        self,
+        method: str,
+        version: str,
+        segments: tuple[str, ...],
+        query: Mapping[str, str],
+        body: Any,
+        headers: Mapping[str, str],
+    ) -> Call:
         """A call inside this one, by the same user."""
-        return replace(self, method=method, version=version, segments=segments, query=query,
-                       body=body, headers={**self.headers, **headers})
+        return replace(
+            self,
+            method=method,
+            version=version,
+            segments=segments,
+            query=query,
+            body=body,
+            headers={**self.headers, **headers},
+        )
 
 
 Handler = Callable[[Call], Answer]
@@ -184,5 +198,3 @@ def split_path(path: str) -> tuple[str, tuple[str, ...]]:
     if len(parts) < 3 or parts[:2] != ["services", "data"] or not parts[2].startswith("v"):
         raise not_found()
     return parts[2][1:], tuple(unquote(p) for p in parts[3:])
-
-

@@ -37,6 +37,7 @@ _HTTP = "HTTP"
 _QUERY = "query"
 _PUBSUB = "Pub/Sub"
 
+# fmt: off
 ASSUMPTIONS = tuple(
     Assumption(area, behaviour, rests_on, mark)  # type: ignore[arg-type]
     for area, behaviour, rests_on, mark in (
@@ -228,6 +229,7 @@ ASSUMPTIONS = tuple(
          "message; an empty text stays one.", "4.4; the message is general knowledge", "unsure"),
     )
 )
+# fmt: on
 
 
 def as_markdown() -> str:

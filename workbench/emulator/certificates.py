@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["TlsFiles", "jwt_key_pair", "make_tls_files", "rsa_public_key", "server_context"]
 
-HOSTS = ("localhost", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
-         "*.develop.my.salesforce.com", "login.salesforce.com", "test.salesforce.com")
+HOSTS = (
+    "localhost",
+    "*.my.salesforce.com",
+    "*.sandbox.my.salesforce.com",
+    "*.develop.my.salesforce.com",
+    "login.salesforce.com",
+    "test.salesforce.com",
+)
 """Besides the loopback addresses: the names that clients insist on, for those who let them resolve
 to loopback (`curl --resolve`, a hosts file, a transport of the client's own)."""
 
@@ -76,9 +82,7 @@ def make_tls_files(folder: Path) -> TlsFiles:
     files.key.touch(mode=0o600)
     files.key.chmod(0o600)
     files.key.write_bytes(
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
 

@@ -59,9 +59,7 @@ def post(call: Call) -> Answer:
     if len(subrequests) > MOST_SUBREQUESTS:
         raise _limit(f"{MOST_SUBREQUESTS} subrequests in a composite request")
     if sum(map(_is_collection_or_query, subrequests)) > MOST_COLLECTIONS:
-        raise _limit(
-            f"{MOST_COLLECTIONS} sObject Collections and queries in a composite request"
-        )
+        raise _limit(f"{MOST_COLLECTIONS} sObject Collections and queries in a composite request")
     responses, rows, failed = run(call, subrequests, all_or_none=body.get("allOrNone") is True)
     return Answer(200, {"compositeResponse": responses}, rows=rows, failed_rows=failed)
 
@@ -84,10 +82,16 @@ def batch(call: Call) -> Answer:
             results.append({"statusCode": 412, "result": [error]})
             continue
         url = str(request.get("url", "")).lstrip("/").removeprefix("services/data/")
-        answer = _answer(call, Subrequest(
-            str(request.get("method", "GET")), f"/services/data/{url}", "",
-            request.get("richInput"), {},
-        ))
+        answer = _answer(
+            call,
+            Subrequest(
+                str(request.get("method", "GET")),
+                f"/services/data/{url}",
+                "",
+                request.get("richInput"),
+                {},
+            ),
+        )
         rows += answer.rows
         failed += answer.status >= 300
         results.append({"statusCode": answer.status, "result": answer.body})
@@ -201,10 +205,16 @@ def _answer(call: Call, subrequest: Subrequest) -> Answer:
         version, segments = split_path(path)
         if segments[:1] == ("composite",) and segments[1:2] != ("sobjects",):
             raise _invalid(f"{path} cannot be called from inside a composite request")
-        return dispatch(call.sub(
-            subrequest.method, version, segments, dict(parse_qsl(query, keep_blank_values=True)),
-            subrequest.body, subrequest.headers,
-        ))
+        return dispatch(
+            call.sub(
+                subrequest.method,
+                version,
+                segments,
+                dict(parse_qsl(query, keep_blank_values=True)),
+                subrequest.body,
+                subrequest.headers,
+            )
+        )
     except ApiError as error:
         return Answer(error.status, error.body, error.headers)
 

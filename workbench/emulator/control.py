@@ -216,9 +216,7 @@ def _set_limits(org: Org, given: dict[str, Any]) -> Answer:
     org.usage.used = given.get("used", org.usage.used)
     org.bus.hourly_allocation = given.get("hourly_events", org.bus.hourly_allocation)
     events = org.bus.hourly_allocation
-    return Answer(
-        200, {"used": org.usage.used, "limit": org.usage.limit, "hourly_events": events}
-    )
+    return Answer(200, {"used": org.usage.used, "limit": org.usage.limit, "hourly_events": events})
 
 
 def _records(org: Org, name: str, query: Mapping[str, str]) -> Answer:
@@ -228,6 +226,6 @@ def _records(org: Org, name: str, query: Mapping[str, str]) -> Answer:
     table = org.store.tables[kind.name]
     offset = number(query, "offset", 0)
     limit = min(number(query, "limit", MOST_ROWS), MOST_ROWS)
-    ids = list(table.rows)[offset:offset + limit]
+    ids = list(table.rows)[offset : offset + limit]
     rows = [read_row("/services/data/v68.0", table, table.rows[i]) for i in ids]
     return Answer(200, {"total": len(table.rows), "offset": offset, "records": rows})

@@ -24,8 +24,11 @@ _LIMIT_TEXTS = {
     "apex": "ConcurrentPerOrgLongTxn Limit exceeded.",
 }
 _STATUS_BODIES = {
-    500: ("UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if you "
-                               "contact support: 1234567890-12345 (-1234567890)"),
+    500: (
+        "UNKNOWN_EXCEPTION",
+        "An unexpected error occurred. Please include this ErrorId if you "
+        "contact support: 1234567890-12345 (-1234567890)",
+    ),
     503: ("SERVER_UNAVAILABLE", "Server too busy"),
 }
 
@@ -55,7 +58,7 @@ def status_refusal(fault: Fault) -> ApiError:
     headers["Content-Type"] = f"text/{'html' if fault.body == 'html' else 'plain'};charset=UTF-8"
     bodies = {
         "html": f"<html><head><title>{fault.value}</title></head>"
-                f"<body><h1>{message}</h1></body></html>",
+        f"<body><h1>{message}</h1></body></html>",
         "text": message,
         "empty": "",
     }

@@ -50,9 +50,7 @@ FIELD_TYPES: dict[str, _Kind] = {
 
 _EMAIL = re.compile(r"[^\s@,;<>()\"\[\]]+@[^\s@,;<>()\"\[\]]+\.[^\s@,;<>()\"\[\].]{2,}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DATETIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})"
-)
+_DATETIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})")
 _INT_RANGE = 2**31
 
 
@@ -348,8 +346,11 @@ def _datetime_checker(field: Field) -> Callable[[Any], Any]:
         day, clock, fraction, zone = match.groups()
         zone = "+00:00" if zone == "Z" else zone
         try:
-            moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '')[:4]:0<4}{zone}"
-                                            if fraction else f"{day}T{clock}{zone}")
+            moment = datetime.fromisoformat(
+                f"{day}T{clock}{(fraction or '')[:4]:0<4}{zone}"
+                if fraction
+                else f"{day}T{clock}{zone}"
+            )
             return datetime_text(moment)
         except (ValueError, OverflowError):
             raise _unreadable(field, value) from None

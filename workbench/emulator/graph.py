@@ -45,11 +45,13 @@ def post(call: Call) -> Answer:
             rows += count
         failed_graphs += bool(failed)
         failed_rows += failed
-        answers.append({
-            "graphId": graph_id,
-            "graphResponse": {"compositeResponse": responses},
-            "isSuccessful": not failed,
-        })
+        answers.append(
+            {
+                "graphId": graph_id,
+                "graphResponse": {"compositeResponse": responses},
+                "isSuccessful": not failed,
+            }
+        )
     return Answer(200, {"graphs": answers}, rows=rows, failed_rows=failed_rows)
 
 

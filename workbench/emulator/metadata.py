@@ -29,8 +29,13 @@ def _label(version: int) -> str:
 
 def resources(call: Call) -> Answer:
     """GET /services/data/vNN.0."""
-    names = {"sobjects": "sobjects", "query": "query", "queryAll": "queryAll", "limits": "limits",
-             "composite": "composite"}
+    names = {
+        "sobjects": "sobjects",
+        "query": "query",
+        "queryAll": "queryAll",
+        "limits": "limits",
+        "composite": "composite",
+    }
     body = {name: f"{call.root}/{path}" for name, path in names.items()}
     body["identity"] = f"{call.base_url}/id/{call.org.id}/{call.user.id}"
     return Answer(200, body)
@@ -50,39 +55,49 @@ def limits(call: Call) -> Answer:
     def fixed(number: int) -> dict[str, int]:
         return {"Max": number, "Remaining": number}
 
-    return Answer(200, {
-        "DailyApiRequests": {"Max": usage.limit, "Remaining": left},
-        "DailyBulkApiBatches": fixed(15_000),
-        "DailyStandardVolumePlatformEvents": fixed(10_000),
-        "DataStorageMB": fixed(1_024),
-        "FileStorageMB": fixed(1_024),
-        "HourlyPublishedPlatformEvents": {
-            "Max": call.org.bus.hourly_allocation,
-            "Remaining": call.org.bus.remaining_allocation(),
+    return Answer(
+        200,
+        {
+            "DailyApiRequests": {"Max": usage.limit, "Remaining": left},
+            "DailyBulkApiBatches": fixed(15_000),
+            "DailyStandardVolumePlatformEvents": fixed(10_000),
+            "DataStorageMB": fixed(1_024),
+            "FileStorageMB": fixed(1_024),
+            "HourlyPublishedPlatformEvents": {
+                "Max": call.org.bus.hourly_allocation,
+                "Remaining": call.org.bus.remaining_allocation(),
+            },
+            "HourlyPublishedStandardVolumePlatformEvents": fixed(1_000),
+            "MonthlyPlatformEvents": fixed(300_000),
+            "SingleEmail": fixed(5_000),
         },
-        "HourlyPublishedStandardVolumePlatformEvents": fixed(1_000),
-        "MonthlyPlatformEvents": fixed(300_000),
-        "SingleEmail": fixed(5_000),
-    })
+    )
 
 
 def sobjects(call: Call) -> Answer:
     """GET sobjects."""
     kinds = call.org.schema.objects.values()
-    return Answer(200, {
-        "encoding": "UTF-8",
-        "maxBatchSize": 200,
-        "sobjects": [_summary(call, kind) for kind in kinds],
-    })
+    return Answer(
+        200,
+        {
+            "encoding": "UTF-8",
+            "maxBatchSize": 200,
+            "sobjects": [_summary(call, kind) for kind in kinds],
+        },
+    )
 
 
 def basic(call: Call) -> Answer:
     """GET sobjects/X."""
     table = call.table(call.segments[1])
     recent = [
-        {"attributes": {"type": table.kind.name,
-                        "url": f"{call.root}/sobjects/{table.kind.name}/{identifier}"},
-         "Id": identifier}
+        {
+            "attributes": {
+                "type": table.kind.name,
+                "url": f"{call.root}/sobjects/{table.kind.name}/{identifier}",
+            },
+            "Id": identifier,
+        }
         for identifier in list(table.rows)[-10:]
     ]
     return Answer(200, {"objectDescribe": _summary(call, table.kind), "recentItems": recent})
@@ -106,13 +121,16 @@ def describe(call: Call) -> Answer:
         for found in other.fields.values()
         if kind.name in found.reference_to
     ]
-    return Answer(200, {
-        **_summary(call, kind),
-        "childRelationships": children,
-        "fields": [found.describe() for found in kind.fields.values()],
-        "recordTypeInfos": [],
-        "supportedScopes": [],
-    })
+    return Answer(
+        200,
+        {
+            **_summary(call, kind),
+            "childRelationships": children,
+            "fields": [found.describe() for found in kind.fields.values()],
+            "recordTypeInfos": [],
+            "supportedScopes": [],
+        },
+    )
 
 
 def _summary(call: Call, kind: ObjectType) -> dict[str, Any]:

@@ -82,22 +82,25 @@ def revoke(org: Org, query: Mapping[str, str], body: bytes) -> Answer:
 
 def userinfo(org: Org, base_url: str, user: User) -> Answer:
     """GET /services/oauth2/userinfo."""
-    return Answer(200, {
-        "sub": _identity_url(org, base_url, user),
-        "user_id": user.id,
-        "organization_id": org.id,
-        "preferred_username": user.username,
-        "nickname": user.username,
-        "name": user.name,
-        "email": user.email,
-        "email_verified": True,
-        "zoneinfo": "Etc/UTC",
-        "user_type": "STANDARD",
-        "language": "en_US",
-        "locale": "en_US",
-        "active": True,
-        "urls": _urls(base_url),
-    })
+    return Answer(
+        200,
+        {
+            "sub": _identity_url(org, base_url, user),
+            "user_id": user.id,
+            "organization_id": org.id,
+            "preferred_username": user.username,
+            "nickname": user.username,
+            "name": user.name,
+            "email": user.email,
+            "email_verified": True,
+            "zoneinfo": "Etc/UTC",
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "active": True,
+            "urls": _urls(base_url),
+        },
+    )
 
 
 def identity(org: Org, base_url: str, user: User, path: str) -> Answer:
@@ -105,21 +108,24 @@ def identity(org: Org, base_url: str, user: User, path: str) -> Answer:
     parts = [p for p in path.split("/") if p]
     if len(parts) != 3 or long_id(parts[1]) != org.id or long_id(parts[2]) != user.id:
         raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
-    return Answer(200, {
-        "id": _identity_url(org, base_url, user),
-        "asserted_user": True,
-        "user_id": user.id,
-        "organization_id": org.id,
-        "username": user.username,
-        "nick_name": user.username,
-        "display_name": user.name,
-        "email": user.email,
-        "active": True,
-        "user_type": "STANDARD",
-        "language": "en_US",
-        "locale": "en_US",
-        "urls": _urls(base_url),
-    })
+    return Answer(
+        200,
+        {
+            "id": _identity_url(org, base_url, user),
+            "asserted_user": True,
+            "user_id": user.id,
+            "organization_id": org.id,
+            "username": user.username,
+            "nick_name": user.username,
+            "display_name": user.name,
+            "email": user.email,
+            "active": True,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "urls": _urls(base_url),
+        },
+    )
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
@@ -204,9 +210,7 @@ def _jwt_user(org: Org, base_url: str, assertion: str) -> User:
         raise refuse("invalid_grant", "invalid assertion")
     if claims.get("iss") != org.credentials.client_id:
         raise refuse("invalid_client_id", "client identifier invalid")
-    if header.get("alg") != "RS256" or not _is_signed(
-        org, ".".join(parts[:2]).encode(), signature
-    ):
+    if header.get("alg") != "RS256" or not _is_signed(org, ".".join(parts[:2]).encode(), signature):
         raise refuse("invalid_grant", "invalid assertion")
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]

@@ -77,11 +77,10 @@ class ObjectType:
     def complete(self) -> None:
         """Work out what is looked up per row; to be called again after a field was added."""
         fields = self.fields.values()
-        self.plain = {
-            f.name: f.checker() for f in fields if not f.read_only and not f.reference_to
-        }
+        self.plain = {f.name: f.checker() for f in fields if not f.read_only and not f.reference_to}
         self.defaults = {
-            f.name: f.default for f in fields
+            f.name: f.default
+            for f in fields
             if f.default is not None and f.type not in ("boolean", "autonumber")
         }
         self.relationships = {f.relationship_name: f for f in fields if f.relationship_name}
@@ -242,9 +241,11 @@ class _Reader:
         for field_name, settings in self.mapping(where, body.get("fields")).items():
             found = self.read_field(f"{where}.fields.{field_name}", field_name, settings)
             if found.type not in _EVENT_FIELD_TYPES:
-                raise self.fail(f"{where}.fields.{field_name}",
-                                f"an event has no {found.type} fields; "
-                                f"it may have {sorted(_EVENT_FIELD_TYPES)}")
+                raise self.fail(
+                    f"{where}.fields.{field_name}",
+                    f"an event has no {found.type} fields; "
+                    f"it may have {sorted(_EVENT_FIELD_TYPES)}",
+                )
             fields[field_name] = found
         label = str(body.get("label") or (before.label if before else _plain(name)))
         self.schema.events[name] = EventType(name, label, tuple(fields.values()))
@@ -285,8 +286,13 @@ def _system_fields(name: str) -> dict[str, Field]:
         Field("CreatedDate", "datetime", read_only=True),
         Field("CreatedById", "lookup", "Created By ID", reference_to=("User",), read_only=True),
         Field("LastModifiedDate", "datetime", read_only=True),
-        Field("LastModifiedById", "lookup", "Last Modified By ID", reference_to=("User",),
-              read_only=True),
+        Field(
+            "LastModifiedById",
+            "lookup",
+            "Last Modified By ID",
+            reference_to=("User",),
+            read_only=True,
+        ),
         Field("SystemModstamp", "datetime", read_only=True),
     ]
     if name.endswith("__c"):

@@ -65,9 +65,7 @@ def _run(call: Call, *, with_deleted: bool) -> Answer:
     select = soql.parse(text)
     kind = call.org.schema.find(select.object)
     if kind is None:
-        raise ApiError(
-            400, "INVALID_TYPE", f"sObject type '{select.object}' is not supported."
-        )
+        raise ApiError(400, "INVALID_TYPE", f"sObject type '{select.object}' is not supported.")
     table = call.org.store.tables[kind.name]
     reader = _Reader(call.org, table)
     rows: Iterable[Row] = _candidates(table, select.where)
@@ -84,7 +82,7 @@ def _run(call: Call, *, with_deleted: bool) -> Answer:
             400, "NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {MOST_OFFSET}"
         )
     end = None if select.limit is None else select.offset + select.limit
-    found = found[select.offset:end]
+    found = found[select.offset : end]
     if select.paths == []:
         body = {"totalSize": len(found), "done": True, "records": []}
         return Answer(200, body, rows=len(found))
@@ -179,9 +177,7 @@ class _Reader:
         return lambda row: not tests[0](row)
 
     def _comparison(self, condition: soql.Comparison) -> Callable[[Row], bool]:
-        get, found = self._walk(
-            self.table.kind, condition.path.split("."), condition.path
-        )
+        get, found = self._walk(self.table.kind, condition.path.split("."), condition.path)
         operator = condition.operator
         if operator in ("IN", "NOT IN"):
             wanted = {_fold(_literal(found, v)) for v in condition.value}
@@ -230,8 +226,15 @@ class _Reader:
                 kind = self.org.store.tables[lookup.reference_to[0]].kind
         return spelled
 
-    def _place(self, root: str, record: dict[str, Any], kind: ObjectType, row: Row,
-               parts: list[str], value: Any) -> None:
+    def _place(
+        self,
+        root: str,
+        record: dict[str, Any],
+        kind: ObjectType,
+        row: Row,
+        parts: list[str],
+        value: Any,
+    ) -> None:
         """Put a value where its path leads, making the parent records on the way."""
         for part in parts[:-1]:
             lookup = kind.relationships[part]
@@ -294,6 +297,11 @@ def _fold(value: Any) -> Any:
 def _is_ordered(value: Any, other: Any, operator: str) -> bool:
     if value is None or other is None or isinstance(value, str) != isinstance(other, str):
         return False
-    return bool({
-        "<": value < other, "<=": value <= other, ">": value > other, ">=": value >= other,
-    }[operator])
+    return bool(
+        {
+            "<": value < other,
+            "<=": value <= other,
+            ">": value > other,
+            ">=": value >= other,
+        }[operator]
+    )

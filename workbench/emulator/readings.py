@@ -47,9 +47,7 @@ def field_names(kind: ObjectType, names: list[str]) -> list[str]:
     for name in names:
         declared = kind.find(name)
         if declared is None:
-            raise ApiError(
-                400, "INVALID_FIELD", f"No such column '{name}' on entity '{kind.name}'"
-            )
+            raise ApiError(400, "INVALID_FIELD", f"No such column '{name}' on entity '{kind.name}'")
         if declared.name not in found:
             found.append(declared.name)
     return found if "Id" in found else [*found, "Id"]

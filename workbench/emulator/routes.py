@@ -11,6 +11,7 @@ COLLECTIONS_SINCE = 42
 COLLECTION_UPSERT_SINCE = 46
 GRAPH_SINCE = 50
 
+
 def _tooling_query(call: Call) -> Answer:
     from .events import tooling_query  # needs Avro, which few runs do
 
@@ -28,9 +29,7 @@ ROUTES = (
     Route(("sobjects",), {"GET": metadata.sobjects}),
     Route(("sobjects", "*"), {"GET": metadata.basic, "POST": rows.create}),
     Route(("sobjects", "*", "describe"), {"GET": metadata.describe}),
-    Route(
-        ("sobjects", "*", "*"), {"GET": rows.get, "PATCH": rows.update, "DELETE": rows.delete}
-    ),
+    Route(("sobjects", "*", "*"), {"GET": rows.get, "PATCH": rows.update, "DELETE": rows.delete}),
     Route(
         ("sobjects", "*", "*", "**"),
         {

@@ -97,16 +97,18 @@ class HttpServer:
             answer = Answer(500, own_failure().body)
         response = exchange.respond(answer)
         if not exchange.is_control:
-            self.org.requests.append({
-                "at": self.org.now_text(),
-                "method": request.method,
-                "path": exchange.path,
-                "status": 0 if exchange.is_dropped else answer.status,
-                "records": answer.rows,
-                "failed": answer.failed_rows,
-                "ms": round((time.perf_counter() - started) * 1000, 3),
-                "fault": exchange.fault_text,
-            })
+            self.org.requests.append(
+                {
+                    "at": self.org.now_text(),
+                    "method": request.method,
+                    "path": exchange.path,
+                    "status": 0 if exchange.is_dropped else answer.status,
+                    "records": answer.rows,
+                    "failed": answer.failed_rows,
+                    "ms": round((time.perf_counter() - started) * 1000, 3),
+                    "fault": exchange.fault_text,
+                }
+            )
         if exchange.is_truncated:
             return await exchange.send_half(response)
         return response

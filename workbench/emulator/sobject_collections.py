@@ -239,7 +239,7 @@ def _tables(call: Call, records: list[dict[str, Any]]) -> list[Table]:
         name = _type_of(record)
         if name is None:
             raise ApiError(
-                400, "INVALID_TYPE", "Each record needs its type in attributes: {\"type\": \"...\"}"
+                400, "INVALID_TYPE", 'Each record needs its type in attributes: {"type": "..."}'
             )
         table = by_name.get(name)
         if table is None:
@@ -291,5 +291,3 @@ def _retrieve(call: Call, ids: list[Any], fields: list[str]) -> Answer:
     rows = [table.rows.get(long_id(i) or "") for i in ids]
     body = [None if row is None else read_row(call.root, table, row, names) for row in rows]
     return Answer(200, body, rows=len(body))
-
-

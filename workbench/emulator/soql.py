@@ -1,11 +1,11 @@
 """SOQL, just enough to look: what the grammar below says and nothing more.
 
-    SELECT item [, item] | COUNT() | FIELDS(ALL) FROM object
-        [WHERE condition] [ORDER BY path [ASC|DESC] [NULLS FIRST|LAST] [, ...]]
-        [LIMIT n] [OFFSET n]
-    condition: path = != <> < <= > >= LIKE literal | path [NOT] IN (literal, ...)
-               | NOT condition | condition AND condition | condition OR condition | (condition)
-    path:      Name | Account.Name | Account.Parent.Name
+SELECT item [, item] | COUNT() | FIELDS(ALL) FROM object
+    [WHERE condition] [ORDER BY path [ASC|DESC] [NULLS FIRST|LAST] [, ...]]
+    [LIMIT n] [OFFSET n]
+condition: path = != <> < <= > >= LIKE literal | path [NOT] IN (literal, ...)
+           | NOT condition | condition AND condition | condition OR condition | (condition)
+path:      Name | Account.Name | Account.Parent.Name
 """
 
 from __future__ import annotations
@@ -97,15 +97,16 @@ class _Parser:
             match = _TOKEN.match(stripped, at)
             if match is None or match.lastgroup is None:
                 raise self.error("unexpected character", at)
-            self.tokens.append((match.lastgroup, match[match.lastgroup],
-                                match.start(match.lastgroup)))
+            self.tokens.append(
+                (match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
+            )
             at = match.end()
 
     def error(self, problem: str, at: int | None = None) -> ApiError:
         if at is None:
-            left = self.tokens[self.place:self.place + 1]
+            left = self.tokens[self.place : self.place + 1]
             at = left[0][2] if left else len(self.text)
-        near = self.text[at:at + 20] or "<EOF>"
+        near = self.text[at : at + 20] or "<EOF>"
         return ApiError(400, "MALFORMED_QUERY", f"{problem} at column {at + 1}: '{near}'")
 
     def peek(self) -> str:
@@ -114,7 +115,7 @@ class _Parser:
 
     def take(self, *words: str) -> bool:
         """Step over the words if they come next."""
-        ahead = [t[1].upper() for t in self.tokens[self.place:self.place + len(words)]]
+        ahead = [t[1].upper() for t in self.tokens[self.place : self.place + len(words)]]
         if ahead == list(words):
             self.place += len(words)
             return True

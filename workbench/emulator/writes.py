@@ -262,8 +262,7 @@ class Writer:
     def _meet_faults(self, table: Table, identifier: str) -> None:
         name = table.kind.name
         lock = (
-            "unable to obtain exclusive access to this record or 1 records: "
-            f"{short_id(identifier)}"
+            f"unable to obtain exclusive access to this record or 1 records: {short_id(identifier)}"
         )
         if self._faults.draw("lock", path=self._path, object=name):
             raise RowError("UNABLE_TO_LOCK_ROW", lock)

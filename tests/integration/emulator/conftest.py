@@ -37,8 +37,10 @@ class Client:
         self, method: str, path: str, json: Any = None, *, headers: Any = None, data: Any = None
     ) -> Reply:
         """One request; a path without a slash in front is below the newest version's root."""
-        url = path if path.startswith("http") else self.emulator.login_url + (
-            path if path.startswith("/") else f"{ROOT}/{path}"
+        url = (
+            path
+            if path.startswith("http")
+            else self.emulator.login_url + (path if path.startswith("/") else f"{ROOT}/{path}")
         )
         async with self.session.request(
             method, url, json=json, data=data, headers={**self.headers, **(headers or {})}
@@ -57,8 +59,11 @@ class Client:
         """Use a new session from now on."""
         e = self.emulator
         reply = await self.token(
-            grant_type="password", client_id=e.client_id, client_secret=e.client_secret,
-            username=e.username, password=e.password,
+            grant_type="password",
+            client_id=e.client_id,
+            client_secret=e.client_secret,
+            username=e.username,
+            password=e.password,
         )
         self.headers["Authorization"] = f"Bearer {reply.body['access_token']}"
 

@@ -47,9 +47,15 @@ class ToEmulator(HTTPAdapter):
     ):
         host = urlsplit(request.url).hostname
         return self.poolmanager.connection_from_host(
-            "127.0.0.1", self.port, "https",
-            pool_kwargs={"server_hostname": host, "assert_hostname": host,
-                         "ca_certs": self.ca_file, "cert_reqs": "CERT_REQUIRED"},
+            "127.0.0.1",
+            self.port,
+            "https",
+            pool_kwargs={
+                "server_hostname": host,
+                "assert_hostname": host,
+                "ca_certs": self.ca_file,
+                "cert_reqs": "CERT_REQUIRED",
+            },
         )
 
     def cert_verify(self, conn, url, verify, cert) -> None:  # type: ignore[no-untyped-def]
@@ -80,8 +86,9 @@ async def test_simple_salesforce_logs_in_by_every_way_it_knows(emulator: Emulato
             Salesforce(**user, security_token="", session=session),
             Salesforce(**user, **keys, session=session),
             Salesforce(**keys, domain="workbench.my", session=session),
-            Salesforce(username=e.username, consumer_key=e.client_id, privatekey=key,
-                       session=session),
+            Salesforce(
+                username=e.username, consumer_key=e.client_id, privatekey=key, session=session
+            ),
         ]
         assert all(sf.limits()["DailyApiRequests"]["Max"] for sf in made)
         with pytest.raises(SalesforceAuthenticationFailed):

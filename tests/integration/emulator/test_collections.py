@@ -119,13 +119,23 @@ async def test_update_refuses_ids_row_by_row(client: Client) -> None:
     row = (await client.upsert(person("a"))).body[0]
     account = await client.create("Account", Name="A")
     await client.call("DELETE", f"sobjects/Contact/{row['id']}")
-    reply = await client.call("PATCH", f"{ROOT}/composite/sobjects", contacts(
-        {"id": "nonsense"}, {"Phone": "1"}, {"id": account}, {"id": row["id"]},
-        {"id": "003000000000000AAA"},
-    ))
+    reply = await client.call(
+        "PATCH",
+        f"{ROOT}/composite/sobjects",
+        contacts(
+            {"id": "nonsense"},
+            {"Phone": "1"},
+            {"id": account},
+            {"id": row["id"]},
+            {"id": "003000000000000AAA"},
+        ),
+    )
     assert reply.status == 200
     assert codes(reply) == [
-        "MALFORMED_ID", "MISSING_ARGUMENT", "MALFORMED_ID", "ENTITY_IS_DELETED",
+        "MALFORMED_ID",
+        "MISSING_ARGUMENT",
+        "MALFORMED_ID",
+        "ENTITY_IS_DELETED",
         "INVALID_CROSS_REFERENCE_KEY",
     ]
 
@@ -168,7 +178,8 @@ async def test_retrieve_keeps_the_order_and_says_null_for_the_unknown(client: Cl
     assert by_get.body == by_post.body
     assert [row and row["ExternalId__c"] for row in by_get.body] == ["b", None, "a", None]
     assert by_get.body[0]["attributes"] == {
-        "type": "Contact", "url": f"{ROOT}/sobjects/Contact/{ids[1]}"
+        "type": "Contact",
+        "url": f"{ROOT}/sobjects/Contact/{ids[1]}",
     }
     bad = await client.call("POST", path, {"ids": asked, "fields": ["Nope"]})
     assert (bad.status, code(bad)) == (400, "INVALID_FIELD")

@@ -13,7 +13,10 @@ def step(
     reference: str, url: str, body: Any = None, method: str = "POST", **more: Any
 ) -> dict[str, Any]:
     return {
-        "method": method, "url": url, "referenceId": reference, **more,
+        "method": method,
+        "url": url,
+        "referenceId": reference,
+        **more,
     } | ({} if body is None else {"body": body})
 
 
@@ -36,8 +39,11 @@ async def test_a_later_step_uses_what_an_earlier_one_made(client: Client) -> Non
     made, row, read = await send(
         client,
         step("acme", f"{ROOT}/sobjects/Account", {"Name": "Acme"}),
-        step("ada", f"{ROOT}/sobjects/Contact",
-             {"LastName": "of @{acme.id}", "AccountId": "@{acme.id}"}),
+        step(
+            "ada",
+            f"{ROOT}/sobjects/Contact",
+            {"LastName": "of @{acme.id}", "AccountId": "@{acme.id}"},
+        ),
         step("read", f"{ROOT}/sobjects/Contact/@{{ada.id}}", method="GET"),
     )
     assert [r["httpStatusCode"] for r in (made, row, read)] == [201, 201, 200]
@@ -49,10 +55,14 @@ async def test_a_later_step_uses_what_an_earlier_one_made(client: Client) -> Non
 async def test_a_reference_reaches_into_a_collection(client: Client) -> None:
     _, row = await send(
         client,
-        step("accounts", f"{ROOT}/composite/sobjects",
-             {"records": [{"attributes": {"type": "Account"}, "Name": "A"}]}),
-        step("ada", f"{ROOT}/sobjects/Contact",
-             {"LastName": "X", "AccountId": "@{accounts[0].id}"}),
+        step(
+            "accounts",
+            f"{ROOT}/composite/sobjects",
+            {"records": [{"attributes": {"type": "Account"}, "Name": "A"}]},
+        ),
+        step(
+            "ada", f"{ROOT}/sobjects/Contact", {"LastName": "X", "AccountId": "@{accounts[0].id}"}
+        ),
     )
     assert row["httpStatusCode"] == 201
 
@@ -107,9 +117,7 @@ async def test_a_failed_single_row_halts_all_others(client: Client) -> None:
 
 
 async def test_a_thousand_rows_fit_in_one_atomic_call(client: Client) -> None:
-    steps = [
-        people(f"p{n}", *(f"{n}-{row}" for row in range(200)), inner=True) for n in range(5)
-    ]
+    steps = [people(f"p{n}", *(f"{n}-{row}" for row in range(200)), inner=True) for n in range(5)]
     await send(client, *steps, all_or_none=True)
     assert await client.count("Contact") == 1000
     used = (await client.call("GET", "/emulator/state")).body["api_usage"]["used"]
@@ -161,10 +169,13 @@ async def test_a_batch_is_no_transaction_and_costs_a_call_for_each(client: Clien
 
 async def test_graphs_succeed_and_fail_apart(client: Client) -> None:
     def graph(name: str, **contact: Any) -> dict[str, Any]:
-        return {"graphId": name, "compositeRequest": [
-            step("acc", f"{ROOT}/sobjects/Account", {"Name": name}),
-            step("con", f"{ROOT}/sobjects/Contact", {"AccountId": "@{acc.id}", **contact}),
-        ]}
+        return {
+            "graphId": name,
+            "compositeRequest": [
+                step("acc", f"{ROOT}/sobjects/Account", {"Name": name}),
+                step("con", f"{ROOT}/sobjects/Contact", {"AccountId": "@{acc.id}", **contact}),
+            ],
+        }
 
     reply = await client.call(
         "POST", "composite/graph", {"graphs": [graph("good", LastName="X"), graph("bad")]}
@@ -194,15 +205,31 @@ async def test_after_fourteen_failed_graphs_the_rest_are_not_tried(client: Clien
 @pytest.mark.parametrize(
     "graphs",
     [
-        [{"graphId": f"g{n}", "compositeRequest": [step("a", f"{ROOT}/sobjects/Contact", {})]}
-         for n in range(76)],
-        [{"graphId": "g", "compositeRequest": [
-            step(f"s{n}", f"{ROOT}/sobjects/Contact", {}) for n in range(501)]}],
+        [
+            {"graphId": f"g{n}", "compositeRequest": [step("a", f"{ROOT}/sobjects/Contact", {})]}
+            for n in range(76)
+        ],
+        [
+            {
+                "graphId": "g",
+                "compositeRequest": [
+                    step(f"s{n}", f"{ROOT}/sobjects/Contact", {}) for n in range(501)
+                ],
+            }
+        ],
         [{"graphId": "g", "compositeRequest": [people("p", "a", inner=True)]}],
-        [{"graphId": "g", "compositeRequest": [
-            step("s0", f"{ROOT}/sobjects/Contact", {}),
-            *(step(f"s{n}", f"{ROOT}/sobjects/Contact", {"LastName": f"@{{s{n - 1}.id}}"})
-              for n in range(1, 16))]}],
+        [
+            {
+                "graphId": "g",
+                "compositeRequest": [
+                    step("s0", f"{ROOT}/sobjects/Contact", {}),
+                    *(
+                        step(f"s{n}", f"{ROOT}/sobjects/Contact", {"LastName": f"@{{s{n - 1}.id}}"})
+                        for n in range(1, 16)
+                    ),
+                ],
+            }
+        ],
         [{"compositeRequest": []}],
     ],
 )

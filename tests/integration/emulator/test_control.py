@@ -34,7 +34,8 @@ async def test_a_reset_leaves_an_empty_org(client: Client) -> None:
 
 async def test_faults_are_listed_and_taken_back(client: Client) -> None:
     reply = await client.call(
-        "POST", "/emulator/faults",
+        "POST",
+        "/emulator/faults",
         {"faults": ["lock:0.5", {"kind": "status", "value": 503, "share": 0.1}]},
     )
     first, second = reply.body["added"]
@@ -49,9 +50,7 @@ async def test_faults_are_listed_and_taken_back(client: Client) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, [], {"fault": 5}, {"kind": "nope"}, {"fault": "lock:9"}, 7])
-async def test_a_fault_that_cannot_be_understood_changes_nothing(
-    client: Client, body: Any
-) -> None:
+async def test_a_fault_that_cannot_be_understood_changes_nothing(client: Client, body: Any) -> None:
     reply = await client.call("POST", "/emulator/faults", body)
     assert reply.status == 400
     assert reply.body["error"]
@@ -60,8 +59,10 @@ async def test_a_fault_that_cannot_be_understood_changes_nothing(
 
 async def test_a_validation_rule_refuses_rows_until_it_is_removed(client: Client) -> None:
     rule = {
-        "name": "phone", "when": {"field": "Phone", "is": "blank"},
-        "message": "A contact needs a phone number.", "field": "Phone",
+        "name": "phone",
+        "when": {"field": "Phone", "is": "blank"},
+        "message": "A contact needs a phone number.",
+        "field": "Phone",
     }
     added = await client.call(
         "POST", "/emulator/rules", {"object": "Contact", "validation_rules": [rule]}
@@ -69,10 +70,13 @@ async def test_a_validation_rule_refuses_rows_until_it_is_removed(client: Client
     assert added.status == 201
     reply = await client.upsert(ADA, ADA | {"ExternalId__c": "b", "Phone": "1"})
     assert codes(reply) == ["FIELD_CUSTOM_VALIDATION_EXCEPTION", None]
-    assert reply.body[0]["errors"] == [{
-        "statusCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
-        "message": "A contact needs a phone number.", "fields": ["Phone"],
-    }]
+    assert reply.body[0]["errors"] == [
+        {
+            "statusCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "message": "A contact needs a phone number.",
+            "fields": ["Phone"],
+        }
+    ]
     assert list((await client.call("GET", "/emulator/rules")).body) == ["Contact"]
     await client.call("DELETE", "/emulator/rules/Contact")
     assert codes(await client.upsert(ADA)) == [None]
@@ -91,7 +95,9 @@ async def test_a_duplicate_rule_is_overruled_by_its_header(client: Client) -> No
     assert result["allowSave"] is True
     assert len(result["matchResults"][0]["matchRecords"]) == 1
     saved = await client.call(
-        "POST", "sobjects/Contact", twin,
+        "POST",
+        "sobjects/Contact",
+        twin,
         headers={"Sforce-Duplicate-Rule-Header": "allowSave=true; runAsCurrentUser=true"},
     )
     assert saved.status == 201
@@ -103,10 +109,14 @@ async def test_a_duplicate_rule_is_overruled_by_its_header(client: Client) -> No
     [
         ({"object": "Nope"}, "no object Nope"),
         ({"object": "Contact", "rules": []}, "unknown key rules"),
-        ({"object": "Contact", "validation_rules": [{"when": {"field": "X", "is": "blank"}}]},
-         "no field 'X'"),
-        ({"object": "Contact", "validation_rules": [{"when": {"field": "Phone", "is": "odd"}}]},
-         "`is` must be one of"),
+        (
+            {"object": "Contact", "validation_rules": [{"when": {"field": "X", "is": "blank"}}]},
+            "no field 'X'",
+        ),
+        (
+            {"object": "Contact", "validation_rules": [{"when": {"field": "Phone", "is": "odd"}}]},
+            "`is` must be one of",
+        ),
         ({"object": "Contact", "duplicate_rules": [{}]}, "match must name"),
     ],
 )
@@ -124,7 +134,9 @@ async def test_requests_are_logged_newest_first_without_secrets(client: Client) 
     await client.call("GET", "limits?token=secret")
     log = (await client.call("GET", "/emulator/requests")).body["requests"]
     assert [entry["path"].rpartition("/")[2] for entry in log] == [
-        "limits", "ExternalId__c", "token"
+        "limits",
+        "ExternalId__c",
+        "token",
     ]
     assert (log[1]["status"], log[1]["records"], log[1]["failed"]) == (200, 2, 1)
     assert log[1]["ms"] > 0

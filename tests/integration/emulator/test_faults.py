@@ -136,7 +136,8 @@ async def test_sessions_expire_once_or_every_so_often(client: Client) -> None:
     await client.fault("expire")
     reply = await client.call("GET", "limits")
     assert (reply.status, reply.body) == (
-        401, [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
+        401,
+        [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}],
     )
     await client.log_in()
     assert (await client.call("GET", "limits")).status == 200
@@ -199,9 +200,7 @@ async def test_a_path_and_an_object_narrow_a_fault(client: Client) -> None:
 
 async def test_the_daily_limit_is_reached_by_counting(client: Client) -> None:
     await client.call("POST", "/emulator/limits", {"daily_calls": 2, "used": 0})
-    headers = [
-        (await client.call("GET", "limits")).headers["Sforce-Limit-Info"] for _ in range(2)
-    ]
+    headers = [(await client.call("GET", "limits")).headers["Sforce-Limit-Info"] for _ in range(2)]
     assert headers == ["api-usage=1/2", "api-usage=2/2"]
     refused = await client.call("GET", "limits")
     assert (refused.status, code(refused)) == (403, "REQUEST_LIMIT_EXCEEDED")

@@ -24,7 +24,9 @@ async def test_versions_need_no_session_and_are_not_metered(client: Client) -> N
     for path in ("/services/data", "/services/data/"):
         reply = await client.call("GET", path, headers={"Authorization": ""})
         assert reply.body[-1] == {
-            "version": "68.0", "label": "Winter '27", "url": "/services/data/v68.0"
+            "version": "68.0",
+            "label": "Winter '27",
+            "url": "/services/data/v68.0",
         }
         assert reply.body[0]["version"] == "31.0"
         assert "Sforce-Limit-Info" not in reply.headers
@@ -32,10 +34,16 @@ async def test_versions_need_no_session_and_are_not_metered(client: Client) -> N
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/services/data/v30.0/limits", 410), ("/services/data/v69.0/limits", 404),
-     ("/services/data/68/limits", 404), ("/services/data/vx.0/limits", 404),
-     ("/services/nothing", 404), ("/", 404), (f"{ROOT}/nothing", 404),
-     ("/services/data/v41.0/composite/sobjects", 404)],
+    [
+        ("/services/data/v30.0/limits", 410),
+        ("/services/data/v69.0/limits", 404),
+        ("/services/data/68/limits", 404),
+        ("/services/data/vx.0/limits", 404),
+        ("/services/nothing", 404),
+        ("/", 404),
+        (f"{ROOT}/nothing", 404),
+        ("/services/data/v41.0/composite/sobjects", 404),
+    ],
 )
 async def test_what_is_not_there(client: Client, path: str, status: int) -> None:
     reply = await client.call("GET", path)
@@ -51,9 +59,7 @@ async def test_resources_and_limits(client: Client) -> None:
     assert (await client.call("GET", "composite")).body["tree"] == f"{ROOT}/composite/tree"
 
 
-@pytest.mark.parametrize(
-    ("pack", "name"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")]
-)
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
 async def test_packed_requests_are_understood(client: Client, pack: object, name: str) -> None:
     body = json.dumps(contacts(ROW)).encode()
     headers = {"Content-Encoding": name, "Content-Type": "application/json"}
@@ -74,9 +80,7 @@ async def test_answers_are_packed_only_when_asked(client: Client) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"records": [', b"\xff", b"", b"[1]", b'"x"'])
-async def test_a_body_that_is_no_json_object_is_a_parser_error(
-    client: Client, body: bytes
-) -> None:
+async def test_a_body_that_is_no_json_object_is_a_parser_error(client: Client, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     reply = await client.call("PATCH", UPSERT, data=body, headers=headers)
     assert (reply.status, code(reply)) == (400, "JSON_PARSER_ERROR")
@@ -133,8 +137,10 @@ async def test_a_body_above_fifty_megabytes_is_refused(client: Client) -> None:
 
 async def test_headers_of_salesforce_are_taken(client: Client) -> None:
     headers = {
-        "Sforce-Auto-Assign": "FALSE", "Sforce-Mru": "updateMru=false",
-        "Sforce-Call-Options": "client=workbench", "Sforce-Duplicate-Rule-Header": "allowSave=true",
+        "Sforce-Auto-Assign": "FALSE",
+        "Sforce-Mru": "updateMru=false",
+        "Sforce-Call-Options": "client=workbench",
+        "Sforce-Duplicate-Rule-Header": "allowSave=true",
     }
     reply = await client.call("PATCH", UPSERT, contacts(ROW), headers=headers)
     assert codes(reply) == [None]
@@ -145,7 +151,8 @@ async def test_the_instance_url_is_the_address_the_client_used(client: Client) -
     emulator = client.emulator
     url = emulator.login_url.replace("127.0.0.1", "localhost")
     form = {
-        "grant_type": "client_credentials", "client_id": emulator.client_id,
+        "grant_type": "client_credentials",
+        "client_id": emulator.client_id,
         "client_secret": emulator.client_secret,
     }
     reply = await client.call("POST", f"{url}/services/oauth2/token", data=form)

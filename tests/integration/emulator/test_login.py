@@ -42,14 +42,17 @@ def assertion(emulator: Emulator, **changes: object) -> str:
     return jwt.encode(claims | changes, emulator.jwt_private_key, algorithm="RS256")
 
 
-async def test_a_token_answer_has_the_documented_fields(
-    client: Client, emulator: Emulator
-) -> None:
+async def test_a_token_answer_has_the_documented_fields(client: Client, emulator: Emulator) -> None:
     reply = await client.token(**form(emulator))
     assert reply.status == 200
     body = reply.body
     assert set(body) == {
-        "access_token", "instance_url", "id", "token_type", "issued_at", "signature"
+        "access_token",
+        "instance_url",
+        "id",
+        "token_type",
+        "issued_at",
+        "signature",
     }
     assert body["token_type"] == "Bearer"
     assert body["instance_url"] == emulator.login_url
@@ -92,7 +95,9 @@ async def test_a_certificate_of_ones_own_can_be_registered_while_it_runs(
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     claims = {
-        "iss": emulator.client_id, "sub": emulator.username, "aud": emulator.login_url,
+        "iss": emulator.client_id,
+        "sub": emulator.username,
+        "aud": emulator.login_url,
         "exp": time.time() + 60,
     }
     signed = jwt.encode(claims, key, algorithm="RS256")

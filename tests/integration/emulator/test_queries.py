@@ -50,11 +50,15 @@ async def people(client: Client) -> dict[str, str]:
         ("WHERE Account.Name = 'acme'", ["Ada", "O'Hara"]),
         ("WHERE DoNotCall = true", ["Ada"]),
         ("WHERE Birthdate < 1900-01-01", ["Ada"]),
-        ("WHERE CreatedDate > 2020-01-01T00:00:00Z ORDER BY Phone DESC NULLS LAST LIMIT 2",
-         ["zoe", "Bob"]),
+        (
+            "WHERE CreatedDate > 2020-01-01T00:00:00Z ORDER BY Phone DESC NULLS LAST LIMIT 2",
+            ["zoe", "Bob"],
+        ),
         ("WHERE LastName LIKE '%o%' AND NOT (Phone = '1' OR Phone = '2')", ["O'Hara"]),
-        ("WHERE LastName NOT IN ('Ada') ORDER BY LastName DESC LIMIT 2 OFFSET 1",
-         ["O'Hara", "Bob"]),
+        (
+            "WHERE LastName NOT IN ('Ada') ORDER BY LastName DESC LIMIT 2 OFFSET 1",
+            ["O'Hara", "Bob"],
+        ),
         ("LIMIT 0", []),
     ],
 )
@@ -105,8 +109,9 @@ async def test_a_long_result_comes_in_pages(client: Client) -> None:
     page = await ask(client, text, **{"Sforce-Query-Options": "batchSize=250"})
     seen = [row["ExternalId__c"] for row in page.body["records"]]
     while not page.body["done"]:
-        page = await client.call("GET", page.body["nextRecordsUrl"],
-                                 headers={"Sforce-Query-Options": "batchSize=250"})
+        page = await client.call(
+            "GET", page.body["nextRecordsUrl"], headers={"Sforce-Query-Options": "batchSize=250"}
+        )
         seen += [row["ExternalId__c"] for row in page.body["records"]]
     assert seen == [str(n) for n in range(600)]
     assert page.body["totalSize"] == 600

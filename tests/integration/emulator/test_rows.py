@@ -83,9 +83,7 @@ async def test_a_key_that_fits_two_rows_answers_300_with_their_urls(client: Clie
         assert reply.status == 300
         assert reply.body == [f"{ROOT}/sobjects/Account/{i}" for i in ids]
     record = {"attributes": {"type": "Account"}, "Region__c": "north"}
-    many = await client.call(
-        "PATCH", "composite/sobjects/Account/Region__c", {"records": [record]}
-    )
+    many = await client.call("PATCH", "composite/sobjects/Account/Region__c", {"records": [record]})
     assert many.body[0]["errors"][0]["statusCode"] == "DUPLICATE_EXTERNAL_ID"
 
 
@@ -102,8 +100,10 @@ async def test_numbers_are_rounded_to_scale_and_kept_in_range(client: Client) ->
     identifier = await client.create("Account", Name="A", Score__c=12.345)
     assert (await client.get("Account", identifier))["Score__c"] == pytest.approx(12.35, abs=0.01)
     path = f"sobjects/Account/{identifier}"
-    for value, expected in ((100, "NUMBER_OUTSIDE_VALID_RANGE"),
-                            ("x", "INVALID_TYPE_ON_FIELD_IN_RECORD")):
+    for value, expected in (
+        (100, "NUMBER_OUTSIDE_VALID_RANGE"),
+        ("x", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
+    ):
         assert code(await client.call("PATCH", path, {"Score__c": value})) == expected
 
 
@@ -173,7 +173,11 @@ async def test_every_standard_object_can_be_filled(client: Client, emulator: Emu
     )
     await client.create("Lead", LastName="L", Company="C")
     await client.create(
-        "Opportunity", Name="O", StageName="Prospecting", CloseDate="2026-11-23", Amount=1.5,
+        "Opportunity",
+        Name="O",
+        StageName="Prospecting",
+        CloseDate="2026-11-23",
+        Amount=1.5,
         AccountId=account,
     )
     case = await client.create("Case", Subject="S", ContactId=contact)

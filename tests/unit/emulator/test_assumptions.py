@@ -6,8 +6,9 @@ from workbench.emulator.assumptions import ASSUMPTIONS, as_markdown
 
 
 def test_every_line_says_what_it_rests_on() -> None:
-    assert all(a.behaviour and a.rests_on and a.mark in ("doc", "obs", "unsure")
-               for a in ASSUMPTIONS)
+    assert all(
+        a.behaviour and a.rests_on and a.mark in ("doc", "obs", "unsure") for a in ASSUMPTIONS
+    )
     assert len({a.behaviour for a in ASSUMPTIONS}) == len(ASSUMPTIONS)
 
 

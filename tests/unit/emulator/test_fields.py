@@ -68,9 +68,15 @@ def test_values_that_are_refused(kind: str, value: Any, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("date", "23.11.2026"), ("date", "2026-02-30"), ("date", 5), ("datetime", "2026-11-23"),
-     ("datetime", "2026-11-23T25:00:00Z"), ("datetime", 1),
-     ("datetime", "0001-01-01T00:00:00+10:00")],
+    [
+        ("date", "23.11.2026"),
+        ("date", "2026-02-30"),
+        ("date", 5),
+        ("datetime", "2026-11-23"),
+        ("datetime", "2026-11-23T25:00:00Z"),
+        ("datetime", 1),
+        ("datetime", "0001-01-01T00:00:00+10:00"),
+    ],
 )
 def test_a_date_that_cannot_be_read_refuses_the_call(kind: str, value: Any) -> None:
     with pytest.raises(ApiError) as caught:

@@ -9,8 +9,12 @@ from workbench.emulator.ids import IdMaker, checksum, long_id, short_id
 
 @pytest.mark.parametrize(
     ("short", "end"),
-    [("001D000000K0fXO", "IAZ"), ("003D000000QV9n2", "IAD"), ("00558000001N0Ke", "AAK"),
-     ("80120000000test", "AAA")],
+    [
+        ("001D000000K0fXO", "IAZ"),
+        ("003D000000QV9n2", "IAD"),
+        ("00558000001N0Ke", "AAK"),
+        ("80120000000test", "AAA"),
+    ],
 )
 def test_the_checksum_is_that_of_documented_ids(short: str, end: str) -> None:
     assert checksum(short) == end

@@ -23,12 +23,16 @@ def test_the_standard_org_has_what_the_seed_flows_need() -> None:
     order = schema.events["OrderStatus__e"]
     assert order.topic == "/event/OrderStatus__e"
     assert [(f.name, f.type) for f in order.fields] == [
-        ("Order_ID__c", "text"), ("Status__c", "text"), ("Timestamp__c", "datetime")
+        ("Order_ID__c", "text"),
+        ("Status__c", "text"),
+        ("Timestamp__c", "datetime"),
     ]
 
 
 def test_a_file_adds_objects_and_extends_those_that_are_there(tmp_path: Path) -> None:
-    schema = load(tmp_path, """
+    schema = load(
+        tmp_path,
+        """
         objects:
           Contact: {fields: {Tier__c: {type: picklist, values: [A, B]}}}
           Invoice__c:
@@ -40,7 +44,8 @@ def test_a_file_adds_objects_and_extends_those_that_are_there(tmp_path: Path) ->
         events:
           Shipped__e: {fields: {Order__c: {}}}
           OrderStatus__e: {fields: {Carrier__c: {}}}
-    """)
+    """,
+    )
     contact = schema.objects["Contact"]
     assert contact.find("tier__C") is contact.fields["Tier__c"]
     assert "LastName" in contact.fields
@@ -64,8 +69,10 @@ def test_a_file_adds_objects_and_extends_those_that_are_there(tmp_path: Path) ->
         ("objects: {X__c: {fields: {A: {length: long}}}}", "length must be a whole number"),
         ("objects: {X__c: {fields: {A: {type: lookup}}}}", "needs reference_to"),
         ("objects: {X__c: {fields: {A: {type: lookup, reference_to: Y}}}}", "refers to Y"),
-        ("objects: {X__c: {validation_rules: [{when: {field: A, is: blank}}]}}",
-         "objects.X__c.validation_rules[0]: there is no field 'A'"),
+        (
+            "objects: {X__c: {validation_rules: [{when: {field: A, is: blank}}]}}",
+            "objects.X__c.validation_rules[0]: there is no field 'A'",
+        ),
         ("objects: {'X-c': {}}", "letters, digits and underscores"),
         ("events: {Shipped: {}}", "ends in __e"),
         ("events: {X__e: {fields: {A: {type: currency}}}}", "an event has no currency fields"),

@@ -61,16 +61,59 @@ def test_what_an_upsert_says_is_what_is_stored(calls: list[tuple[bool, list[Any]
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False)
-    | st.sampled_from(["", "Contact", "003000000000000AAA", "@{a.id}", "@{a[0].id}", "GET", "POST",
-                       f"{ROOT}/sobjects/Contact", f"{ROOT}/composite/sobjects", "x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from([
-            "records", "allOrNone", "attributes", "type", "referenceId", "Id", "id", "LastName",
-            "Account", "ExternalId__c", "Birthdate", "Contacts", "compositeRequest", "method",
-            "url", "body", "httpHeaders", "graphs", "graphId", "batchRequests", "richInput", "ids",
-            "fields", "AccountId", "DoNotCall",
-        ]), inner, max_size=4,
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(
+        [
+            "",
+            "Contact",
+            "003000000000000AAA",
+            "@{a.id}",
+            "@{a[0].id}",
+            "GET",
+            "POST",
+            f"{ROOT}/sobjects/Contact",
+            f"{ROOT}/composite/sobjects",
+            "x",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "records",
+                    "allOrNone",
+                    "attributes",
+                    "type",
+                    "referenceId",
+                    "Id",
+                    "id",
+                    "LastName",
+                    "Account",
+                    "ExternalId__c",
+                    "Birthdate",
+                    "Contacts",
+                    "compositeRequest",
+                    "method",
+                    "url",
+                    "body",
+                    "httpHeaders",
+                    "graphs",
+                    "graphId",
+                    "batchRequests",
+                    "richInput",
+                    "ids",
+                    "fields",
+                    "AccountId",
+                    "DoNotCall",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

@@ -44,8 +44,9 @@ def picture(table: Table) -> Any:
 def expected_keys(table: Table) -> dict[str, list[str]]:
     """The index, worked out from the rows."""
     return {
-        key: sorted(i for i, r in table.rows.items()
-                    if (r.get("ExternalId__c") or "").casefold() == key)
+        key: sorted(
+            i for i, r in table.rows.items() if (r.get("ExternalId__c") or "").casefold() == key
+        )
         for key in ("a", "b", "c")
     }
 
