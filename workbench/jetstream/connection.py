@@ -84,7 +84,7 @@ async def connect(
             await connection._check()
     except TimeoutError as error:
         await connection.aclose()
-        raise ConnectionLost(connection._no_server(timeout_seconds)) from error
+        raise connection._too_late(timeout_seconds) from error
     except BaseException:
         await connection.aclose()
         raise
@@ -256,7 +256,7 @@ class Connection:
                 "as older ones ignore what it asks of a consumer"
             )
         try:
-            await self.api("INFO", timeout_seconds=2.0)
+            await self._wait_for_jetstream()
         except ApiError as error:
             raise StreamError(
                 f"NATS at {self.address} has no JetStream for this account "
@@ -264,6 +264,25 @@ class Connection:
             ) from error
         except RightMissing:
             pass  # a user with least rights need not be able to ask; provisioning will tell
+
+    async def _wait_for_jetstream(self) -> None:
+        """A cluster that elects its leader does not answer at all: ask until the time is up."""
+        while True:
+            try:
+                await self.api("INFO", timeout_seconds=0.5)
+                return
+            except (ApiError, RightMissing, ConnectionLost):
+                raise
+            except StreamError:
+                continue
+
+    def _too_late(self, timeout_seconds: float) -> StreamError:
+        if not self._is_open:
+            return ConnectionLost(self._no_server(timeout_seconds))
+        return StreamError(
+            f"NATS at {self.address} took us, but its JetStream did not answer within "
+            f"{timeout_seconds:g} s: its cluster may be without a leader; try again"
+        )
 
     def _no_server(self, timeout_seconds: float | None) -> str:
         late = f"it did not answer within {timeout_seconds:g} s" if timeout_seconds else ""
