@@ -128,20 +128,27 @@ class Core:
         total = 0
         for event in events:
             data = event.data
+            is_plain = event.num_delivered == 1 and event.sequence not in held
             try:
                 value = decode(data)
                 records = render(event, value)
             except (ValueError, RenderError):
-                records = []
-            if len(records) != 1 or event.num_delivered > 1 or event.sequence in held:
-                self._line_up(stage, visits, now)
-                visits = []
+                is_plain, records = False, []
+            if is_plain:
+                held[event.sequence] = event
+                event.received = active
+                total += len(data)
+                visit = Visit(event, stage, None, value, records)
+                if len(records) == 1:
+                    visits.append(visit)
+                    continue
+            # Whoever came before lines up before it.
+            self._line_up(stage, visits, now)
+            visits = []
+            if is_plain:
+                self._queue(visit, None, now)
+            else:
                 self._accept_one(event, active, now)  # which also tells what is wrong
-                continue
-            held[event.sequence] = event
-            event.received = active
-            total += len(data)
-            visits.append(Visit(event, stage, None, value, records))
         self.held_bytes += total
         self._line_up(stage, visits, now)
 
