@@ -3,6 +3,7 @@
 from workbench.jetstream.connection import ApiError, Connection, OnChange, connect
 from workbench.jetstream.credentials import Credentials, Tls
 from workbench.jetstream.credentials import load as load_credentials
+from workbench.jetstream.failed_store import JetStreamFailedStore
 from workbench.jetstream.peek import peek, peek_last, peek_since
 from workbench.jetstream.provision import (
     ConsumerSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "ConsumerSettings",
     "Credentials",
     "Drift",
+    "JetStreamFailedStore",
     "JetStreamSource",
     "Message",
     "OnChange",

@@ -163,9 +163,11 @@ class Entry:
 
     def stored(self, batch: FailedBatch) -> Entry:
         """The same failure once more: newest outcomes, all attempts, none of them twice."""
-        known = list(self.batch.attempts)
-        known += [attempt for attempt in batch.attempts if attempt not in known]
-        merged = replace(batch, attempts=tuple(known))
+        known = {_same(attempt): attempt for attempt in self.batch.attempts}
+        more = {_same(attempt): attempt for attempt in batch.attempts}
+        if more.keys() <= known.keys() and more and self.state != "open":
+            return self  # the confirmation of an earlier store was lost, and it is closed since
+        merged = replace(batch, attempts=tuple({**known, **more}.values()))
         if merged == self.batch:
             return self  # only the confirmation of the first store was lost
         entry = replace(self, batch=merged)
@@ -280,10 +282,13 @@ class Entry:
                 batch,
                 head.get("state", "open"),
                 None if claim is None else Claim(**claim),
-                tuple(Deed(**deed) for deed in head.get("history", ())),
+                tuple(
+                    Deed(**{**deed, "changes": tuple(deed["changes"])})
+                    for deed in head.get("history", ())
+                ),
                 revision,
             )
-        except (TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an entry of failed batches: {error}") from error
 
 
@@ -380,6 +385,11 @@ def _groups(batch: FailedBatch) -> tuple[EntryGroup, ...]:
         return (EntryGroup(batch.kind.upper(), "", 1),)
     counted = Counter((record.code, ",".join(record.fields)) for record in batch.failures)
     return tuple(EntryGroup(code, name, count) for (code, name), count in counted.items())
+
+
+def _same(attempt: Attempt) -> tuple[Any, ...]:
+    """What tells attempts at one event in one task apart."""
+    return attempt.time, attempt.request_line, attempt.status, attempt.by
 
 
 def _object(value: Claim | Deed) -> dict[str, Any]:

@@ -128,8 +128,8 @@ class FailedBatch:
         return value
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> FailedBatch:
-        """The inverse of `to_json`.
+    def from_json(cls, value: Mapping[str, Any], data: bytes | None = None) -> FailedBatch:
+        """The inverse of `to_json`; `data` are the event's bytes where they are kept apart.
 
         Raises:
             ValueError: a key is missing or wrong, or the version is not ours.
@@ -138,12 +138,21 @@ class FailedBatch:
         if given.pop("version", 1) != 1:
             raise ValueError("this failed batch was written by a newer workbench")
         try:
-            given["data"] = base64.b64decode(given.pop("data_base64"))
+            given["data"] = base64.b64decode(given.pop("data_base64")) if data is None else data
             given["records"] = tuple(
                 FailedRecord(**{**record, "fields": tuple(record.get("fields", ()))})
                 for record in given["records"]
             )
-            given["attempts"] = tuple(Attempt(**attempt) for attempt in given["attempts"])
+            given["attempts"] = tuple(
+                Attempt(
+                    **{
+                        **attempt,
+                        "results": tuple(attempt.get("results", ())),
+                        "changes": tuple(attempt.get("changes", ())),
+                    }
+                )
+                for attempt in given["attempts"]
+            )
             return cls(**given)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a failed batch: {error}") from error

@@ -1,0 +1,282 @@
+"""What every store of failed batches promises, asked of memory, of a file and of JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.errors import ClaimedError, NotKeptError
+from workbench.failed import Claimant, FailedStore, FileStore
+from workbench.jetstream import JetStreamFailedStore, connect
+from workbench.model import (
+    Attempt,
+    Deed,
+    EntryCounts,
+    EntryFilter,
+    FailedBatch,
+    FailedRecord,
+    failed_id,
+)
+from workbench.sandbox.nats import NatsServer
+from workbench.testing import MemoryFailedStore
+
+EVERY = EntryFilter(statuses=frozenset({"open", "claimed", "resolved", "discarded"}))
+NOW = 1_800_000_000.0
+
+
+def batch(sequence: int = 1, *codes: str, **changes: Any) -> FailedBatch:
+    """A failed batch with a record for each code; an empty code is a written record."""
+    codes = codes or ("REQUIRED_FIELD_MISSING",)
+    flow, task = changes.get("flow", "crm contacts"), changes.get("task", "upsert")
+    records = tuple(
+        FailedRecord(i, {"ExternalId__c": f"e{i}"}, "refused" if code else "written", code,
+                     "says no" if code else "", ("LastName",) if code else ())
+        for i, code in enumerate(codes)
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "id": failed_id("crm", sequence, flow, task),
+        "flow": flow,
+        "task": task,
+        "kind": "refused",
+        "reason": "says no",
+        "subject": "crm.contacts.upsert",
+        "stream": "crm",
+        "sequence": sequence,
+        "num_delivered": 1,
+        "timestamp": "2026-11-23T10:00:00.000+00:00",
+        "headers": {"a": "b"},
+        "data": b"[1, 2\xff]",
+        "digest": "d1",
+        "settings": {"name": task, "operation": "upsert"},
+        "records": records,
+        "attempts": (attempt("10:00:01"),),
+        "failed_at": f"2026-11-23T10:00:{sequence % 60:02}.000+00:00",
+    }
+    return FailedBatch(**{**settings, **changes})
+
+
+def attempt(time: str) -> Attempt:
+    return Attempt(f"2026-11-23T{time}.000+00:00", "POST /composite", 200, ({"success": False},))
+
+
+@pytest.fixture(params=["memory", "file", "jetstream"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, nats_server: NatsServer
+) -> AsyncIterator[FailedStore]:
+    if request.param == "memory":
+        yield MemoryFailedStore()
+    elif request.param == "file":
+        yield FileStore(tmp_path / "failed.jsonl")
+    else:
+        connection = await connect(nats_server.url)
+        yield JetStreamFailedStore(connection, f"failed-{uuid.uuid4().hex}")
+        await connection.aclose()
+
+
+async def listed(store: FailedStore, wanted: EntryFilter = EVERY) -> list[str]:
+    found, after = [], 0
+    while True:
+        page = await store.page(wanted, after, 2)
+        found += [entry.id for entry in page.entries]
+        after = page.next
+        if page.is_last:
+            return found
+
+
+async def test_nothing_is_kept_at_first(store: FailedStore) -> None:
+    assert await listed(store) == []
+    assert await store.counts() == EntryCounts(0, 0)
+    with pytest.raises(NotKeptError):
+        await store.get(batch().id)
+    with pytest.raises(NotKeptError):
+        await store.get("no such thing")
+
+
+async def test_what_is_stored_comes_back_whole(store: FailedStore) -> None:
+    given = batch(7, "A", "", input={"id": "x"}, origin={"host": "h"})
+    await store.store([given])
+    entry = await store.get(given.id)
+    assert entry.batch == given
+    assert entry.state == "open"
+    assert await store.counts() == EntryCounts(1, 1)
+
+
+@pytest.mark.parametrize("size", [100_000, 1_048_576])
+async def test_an_event_as_large_as_the_server_takes_is_kept_whole(
+    store: FailedStore, size: int
+) -> None:
+    records = tuple(
+        FailedRecord(i, {"Description": "x" * 1000}, "refused", "A", "é" * 300) for i in range(1000)
+    )
+    given = batch(1, data=b"\xfe" * size, records=records)
+    await store.store([given])
+    assert (await store.get(given.id)).batch == given
+    claimant = Claimant(store)
+    await claimant.claim(given.id, NOW)
+    await store.store([replace(given, attempts=(attempt("11:00:00"),))])
+    entry = await store.get(given.id)
+    assert entry.batch == replace(given, attempts=(*given.attempts, attempt("11:00:00")))
+    assert entry.claim is not None
+    (summary,) = (await store.page(EVERY)).entries
+    assert summary == entry.summary
+    assert (summary.size_bytes, summary.failed) == (size, 1000)
+
+
+async def test_the_same_failure_twice_is_one_entry_with_both_attempts(store: FailedStore) -> None:
+    first = batch(1, "A", "B")
+    again = replace(
+        batch(1, "", "C"), attempts=(attempt("10:00:01"), attempt("10:05:00")), num_delivered=2
+    )
+    await store.store([first])
+    await store.store([again])
+    await store.store([again, again])
+    entry = await store.get(first.id)
+    assert [a.time[11:19] for a in entry.batch.attempts] == ["10:00:01", "10:05:00"]
+    assert [r.code for r in entry.batch.records] == ["", "C"]
+    assert await listed(store) == [first.id]
+    assert await store.counts() == EntryCounts(1, 1)
+
+
+async def test_many_at_once_some_of_them_known(store: FailedStore) -> None:
+    await store.store([batch(n) for n in range(1, 4)])
+    await store.store([replace(batch(n), kind="exhausted") for n in range(1, 301)])
+    assert sorted(await listed(store)) == sorted(batch(n).id for n in range(1, 301))
+    assert (await store.get(batch(2).id)).batch.kind == "exhausted"
+    assert (await store.counts()).entries == 300
+
+
+async def test_an_event_of_another_time_with_the_same_place_is_another_entry(
+    store: FailedStore,
+) -> None:
+    old = batch(1)
+    new = replace(old, timestamp="2027-01-01T00:00:00.000+00:00", data=b"{}")
+    await store.store([old])
+    await store.store([new])
+    await store.store([new])
+    ids = await listed(store)
+    assert len(ids) == 2
+    assert {(await store.get(id)).batch.data for id in ids} == {old.data, new.data}
+    assert (await store.get(old.id)).batch == old
+
+
+async def test_pages_are_told_by_filters(store: FailedStore) -> None:
+    await store.store(
+        [
+            batch(1, "A", "A"),
+            batch(2, "B", flow="other"),
+            batch(3, "A", task="second", subject="crm.leads.upsert"),
+            batch(4, "B"),
+            batch(5, records=(), kind="unfit"),
+        ]
+    )
+
+    async def found(**wanted: Any) -> list[int]:
+        return [int(id.split(".")[1]) for id in await listed(store, EntryFilter(**wanted))]
+
+    assert await found() == [1, 2, 3, 4, 5]
+    assert await found(flow="other") == [2]
+    assert await found(flow="crm contacts", task="upsert") == [1, 4, 5]
+    assert await found(code="b") == [2, 4]
+    assert await found(code="UNFIT") == [5]
+    assert await found(field="lastname", task="second") == [3]
+    assert await found(field="Phone") == []
+    assert await found(subject="crm.*.upsert", code="A") == [1, 3]
+    assert await found(subject="crm.leads.>") == [3]
+    assert await found(since="2026-11-23T10:00:03", until="2026-11-23T10:00:05") == [3, 4]
+    assert await found(ids=frozenset({batch(4).id})) == [4]
+    assert await found(statuses=frozenset({"resolved"})) == []
+
+
+async def test_whoever_keeps_asking_hears_of_every_change(store: FailedStore) -> None:
+    await store.store([batch(1), batch(2), batch(3)])
+    page = await store.page(EVERY)
+    assert page.is_last
+    assert (await store.page(EVERY, page.next)).entries == ()
+    await Claimant(store).discard(batch(2).id, "made twice", NOW)
+    await store.store([batch(4)])
+    page = await store.page(EVERY, page.next)
+    assert [(e.sequence, e.state) for e in page.entries] == [(2, "discarded"), (4, "open")]
+    assert await listed(store) == [batch(n).id for n in (1, 3, 2, 4)]
+
+
+async def test_of_two_who_claim_one_wins_and_the_other_is_told(store: FailedStore) -> None:
+    await store.store([batch(1)])
+    people = [Claimant(store, by=f"p{n}@host") for n in range(5)]
+    results = await asyncio.gather(
+        *(person.claim(batch(1).id, NOW) for person in people), return_exceptions=True
+    )
+    (winner,) = [n for n, result in enumerate(results) if not isinstance(result, BaseException)]
+    for result in results:
+        if isinstance(result, BaseException):
+            assert isinstance(result, ClaimedError)
+            assert f"by p{winner}@host since 2027-01-15" in str(result)
+    (summary,) = (await store.page(EVERY)).entries
+    assert summary.status(NOW) == "claimed"
+    await people[winner].release(batch(1).id)
+    await people[(winner + 1) % 5].claim(batch(1).id, NOW)
+
+
+async def test_a_dead_owner_loses_its_claim_and_what_it_did_is_told_as_unknown(
+    store: FailedStore,
+) -> None:
+    await store.store([batch(1)])
+    dead, living = Claimant(store, by="dead@host"), Claimant(store, by="living@host")
+    await dead.claim(batch(1).id, NOW)
+    await dead.claim(batch(1).id, NOW + 50)
+    with pytest.raises(ClaimedError):
+        await living.claim(batch(1).id, NOW + 80)
+    entry = await living.claim(batch(1).id, NOW + 111)
+    assert entry.is_unfinished
+    assert entry.history[0].by == "dead@host"
+    done = Deed("replayed", "dead@host", "2027-01-15T08:02:00.000+00:00")
+    with pytest.raises(ClaimedError):
+        await dead.conclude(batch(1).id, done, (), ())
+    assert (await store.get(batch(1).id)).state == "open"
+
+
+async def test_resolved_and_discarded_entries_keep_who_when_and_what(store: FailedStore) -> None:
+    await store.store([batch(1, "A", "A"), batch(2)])
+    claimant = Claimant(store, by="me@host")
+    await claimant.claim(batch(1).id, NOW)
+    written = tuple(FailedRecord(n, {}, "written", id=f"003{n}") for n in range(2))
+    changes = ({"op": "add", "path": "/records/0/LastName", "value": "Berg"},)
+    deed = Deed("replayed", "me@host", "2027-01-15T08:00:00.000+00:00", "", "d2", changes)
+    await claimant.conclude(batch(1).id, deed, written, (attempt("12:00:00"),))
+    await claimant.discard(batch(2).id, "a test event", NOW)
+    entry = await store.get(batch(1).id)
+    assert (entry.state, entry.claim, entry.history) == ("resolved", None, (deed,))
+    assert len(entry.batch.attempts) == 2
+    other = await store.get(batch(2).id)
+    assert (other.state, other.history[0].note) == ("discarded", "a test event")
+    assert await store.counts() == EntryCounts(0, 0)
+    for closed in (batch(1), batch(2)):
+        with pytest.raises(ClaimedError, match="by me@host at 2027"):
+            await claimant.claim(closed.id, NOW)
+    await store.store([replace(batch(2), attempts=(attempt("13:00:00"),))])
+    reopened = await store.get(batch(2).id)
+    assert reopened.state == "open"
+    assert [deed.what for deed in reopened.history] == ["discarded", "stored_again"]
+
+
+async def test_two_stores_of_one_place_see_each_other(
+    tmp_path: Path, nats_server: NatsServer
+) -> None:
+    connection = await connect(nats_server.url)
+    name = f"failed-{uuid.uuid4().hex}"
+    pairs: list[tuple[FailedStore, FailedStore]] = [
+        (FileStore(tmp_path / "f.jsonl"), FileStore(tmp_path / "f.jsonl")),
+        (JetStreamFailedStore(connection, name), JetStreamFailedStore(connection, name)),
+    ]
+    for one, other in pairs:
+        await one.store([batch(1)])
+        await other.store([batch(2)])
+        assert await listed(one) == await listed(other) == [batch(1).id, batch(2).id]
+        await Claimant(other).discard(batch(1).id, "x", NOW)
+        assert await one.counts() == EntryCounts(1, 1)
+    await connection.aclose()
