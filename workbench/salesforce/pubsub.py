@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from workbench.errors import (
     UsageError,
 )
 from workbench.model import (
+    AllWritten,
     Answer,
     Batch,
     Cause,
@@ -193,21 +194,15 @@ class PublisherSink:
         parts = publications(encoded, ids)
         started, clock = time.time(), time.perf_counter()
         answers = [publisher.publish(p.ids, p.encode(publisher.topic, schema.id)) for p in parts]
-        responses = await asyncio.gather(*answers, return_exceptions=True)
+        responses = await _all(answers)
         duration = time.perf_counter() - clock
         readings = [_read(part, said) for part, said in zip(parts, responses, strict=True)]
         if readings and all(reading.stop for reading in readings):
             raise next(reading.stop for reading in readings if reading.stop)
-        outcomes: list[Any] = [*encoded]
-        results: list[Any] = [None] * len(records)
-        for part, reading in zip(parts, readings, strict=True):
-            publisher.is_stale |= reading.is_schema_refused
-            for place, outcome, result in zip(
-                part.places, reading.outcomes, reading.results, strict=True
-            ):
-                outcomes[place] = outcome
-                results[place] = result
-        self._is_limited |= any(map(_is_limit, outcomes))
+        publisher.is_stale |= any(reading.is_schema_refused for reading in readings)
+        outcomes, results = _placed(encoded, parts, readings)
+        if type(outcomes) is not AllWritten:
+            self._is_limited |= any(map(_is_limit, outcomes))
         if not parts:
             return Answer(outcomes)
         lost = next((reading.error for reading in readings if reading.error), None)
@@ -253,6 +248,33 @@ async def _encode(
         if publisher.looked_up_at < asked and await publisher.look_up(asked) is not schema:
             return await _encode(publisher, records)
     return schema, encoded
+
+
+async def _all(answers: list[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """What each gives or raises; the usual batch is one request, which costs no task."""
+    if len(answers) != 1:
+        return await asyncio.gather(*answers, return_exceptions=True)
+    try:
+        return [await answers[0]]
+    except SalesforceError as error:
+        return [error]
+
+
+def _placed(
+    encoded: Sequence[bytes | Refused], parts: Sequence[Publication], readings: Sequence[Reading]
+) -> tuple[Sequence[Outcome], list[Any]]:
+    """Outcomes and results where their records stand in the batch."""
+    if len(parts) == 1 and len(parts[0].places) == len(encoded):
+        return readings[0].outcomes, readings[0].results
+    outcomes: list[Any] = [*encoded]
+    results: list[Any] = [None] * len(encoded)
+    for part, reading in zip(parts, readings, strict=True):
+        for place, outcome, result in zip(
+            part.places, reading.outcomes, reading.results, strict=True
+        ):
+            outcomes[place] = outcome
+            results[place] = result
+    return outcomes, results
 
 
 def _read(part: Publication, said: Any) -> Reading:

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench import codec
 from workbench.errors import SalesforceError
-from workbench.model import Outcome, Record, Refused, Unknown, Written
+from workbench.model import AllWritten, Outcome, Record, Refused, Unknown, Written
 from workbench.salesforce.pubsub_codes import EventKind, event_kind, event_outcome
 from workbench.salesforce.pubsub_schema import EventSchema
 from workbench.salesforce.pubsub_wire import messages
@@ -137,7 +137,7 @@ class Reading:
     person acts.
     """
 
-    outcomes: list[Outcome]
+    outcomes: Sequence[Outcome]
     results: list[Any]
     is_schema_refused: bool = False
     error: str | None = None
@@ -146,32 +146,38 @@ class Reading:
 
 def read(response: Any, ids: Sequence[str]) -> Reading:
     """Match results with events by their ids; an event without a result is unknown."""
+    given = response.results
+    rows = [
+        {
+            "id": result.correlation_key,
+            "success": True,
+            "created": True,
+            "replay_id": result.replay_id.hex(),
+            "errors": [],
+        }
+        for result in given
+        if result.replay_id and not result.HasField("error")
+    ]
+    if [row["id"] for row in rows] == ids:
+        return Reading(AllWritten(rows), rows)
+    written = {row["id"]: row for row in rows}
+    refused = {result.correlation_key: result.error for result in given if result.HasField("error")}
     outcomes: list[Outcome] = []
     results: list[Any] = []
     reading = Reading(outcomes, results)
-    given = response.results
-    if [result.correlation_key for result in given] != ids:
-        by_key = {result.correlation_key: result for result in given}
-        given = [by_key.get(id_) for id_ in ids]
-    for id_, result in zip(ids, given, strict=True):
-        if result is None:
+    for id_ in ids:
+        if id_ in refused:
+            error = refused[id_]
+            outcomes.append(event_outcome(error.msg))
+            said = {"code": int(error.code), "msg": error.msg}
+            results.append({"id": id_, "success": False, "errors": [said]})
+            reading.is_schema_refused |= event_kind(error.msg) is EventKind.SCHEMA
+        elif id_ in written:
+            outcomes.append(Written(id_, True, written[id_]))
+            results.append(written[id_])
+        else:
             outcomes.append(Unknown("the answer holds no result for this event"))
             results.append(None)
-        elif result.replay_id and not result.HasField("error"):
-            said = {"id": id_, "success": True, "replay_id": result.replay_id.hex(), "errors": []}
-            outcomes.append(Written(id_, True, said))
-            results.append(said)
-        elif result.HasField("error"):
-            message = result.error.msg
-            outcomes.append(event_outcome(message))
-            code = int(result.error.code)
-            results.append(
-                {"id": id_, "success": False, "errors": [{"code": code, "msg": message}]}
-            )
-            reading.is_schema_refused |= event_kind(message) is EventKind.SCHEMA
-        else:
-            outcomes.append(Unknown("the result has neither a replay id nor an error"))
-            results.append({"id": id_})
     return reading
 
 
