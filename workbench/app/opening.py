@@ -22,7 +22,7 @@ from workbench.engine import (
     SystemClock,
 )
 from workbench.errors import SettingsError
-from workbench.flow import CompositeTask, Flow, PublisherTask, SubscriberTask
+from workbench.flow import CompositeTask, Flow, PublisherTask, SinkTask, SubscriberTask
 from workbench.jetstream import (
     Connection,
     ConsumerSettings,
@@ -37,7 +37,15 @@ from workbench.observe import ConnectionChanged, Observer
 from workbench.salesforce import CompositeSettings, CompositeSink, SalesforceClient
 from workbench.salesforce.credentials import read as read_salesforce_credentials
 
-__all__ = ["OpenFlow", "composite_settings", "connect_nats", "open_flow", "stage_spec"]
+__all__ = [
+    "OpenFlow",
+    "composite_settings",
+    "connect_nats",
+    "open_clients",
+    "open_flow",
+    "sink_of",
+    "stage_spec",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ async def open_flow(
         SalesforceError: the login failed.
     """
     async with AsyncExitStack() as stack:
-        clients = _clients(flow, stack)
+        clients = open_clients(flow, flow.sinks, stack)
         engines: list[Engine] = []
 
         def changed(state: str, detail: str) -> None:
@@ -105,7 +113,7 @@ async def open_flow(
         engine = Engine(
             flow.name,
             flow.source.name,
-            [stage_spec(flow, task, _sink(task, flow, clients)) for task in flow.sinks],
+            [stage_spec(flow, task, sink_of(task, flow, clients)) for task in flow.sinks],
             source=port,
             dead_letters=dead_letters,
             clock=SystemClock(),
@@ -153,10 +161,13 @@ def _stream_settings(task: SubscriberTask) -> StreamSettings:
     return StreamSettings(**dataclasses.asdict(task.stream)) if task.stream else StreamSettings()
 
 
-def _clients(flow: Flow, stack: AsyncExitStack) -> dict[str, SalesforceClient]:
-    """One client per credentials file, with room for the requests of all its tasks."""
+def open_clients(
+    flow: Flow, tasks: Sequence[SinkTask], stack: AsyncExitStack
+) -> dict[str, SalesforceClient]:
+    """One client per credentials file, with room for the requests of all its tasks; they are
+    closed with the stack."""
     in_flight: dict[str, int] = {}
-    for task in flow.sinks:
+    for task in tasks:
         path = task.credentials_path
         in_flight[path] = in_flight.get(path, 0) + task.batch.max_in_flight
     clients = {}
@@ -168,9 +179,10 @@ def _clients(flow: Flow, stack: AsyncExitStack) -> dict[str, SalesforceClient]:
     return clients
 
 
-def _sink(
-    task: CompositeTask | PublisherTask, flow: Flow, clients: dict[str, SalesforceClient]
+def sink_of(
+    task: SinkTask, flow: Flow, clients: dict[str, SalesforceClient]
 ) -> Sink:
+    """A task's way into Salesforce over the client of its credentials."""
     client = clients[task.credentials_path]
     if isinstance(task, CompositeTask):
         return CompositeSink(client, composite_settings(task), api_version=flow.api_version)

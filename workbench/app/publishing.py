@@ -8,7 +8,7 @@ from workbench.app.opening import connect_nats
 from workbench.app.settings import Settings
 from workbench.jetstream import Message, Published, publish_all
 
-__all__ = ["publish_events"]
+__all__ = ["Message", "Published", "publish_events"]
 
 DEFAULT_URL = "nats://localhost:4222"
 

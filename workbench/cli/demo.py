@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from workbench.app.ledger import Ledger, balance
-from workbench.app.opening import OpenFlow, open_flow
 from workbench.app.settings import Settings, failed_folder
 from workbench.cli import exits
 from workbench.errors import SettingsError
-from workbench.failed import FileStore
 from workbench.observe import Snapshot
 
 __all__ = ["command"]
@@ -27,8 +22,6 @@ __all__ = ["command"]
 _FAULTS = ("latency:20ms-60ms,seed=1", "lock:0.0005,seed=1", "status:503:0.02,seed=1")
 
 _KEY_FIELD = "ExternalId__c"
-_LOOK_SECONDS = 0.1
-_LONGEST_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +61,8 @@ def command(events: int, seed: int, flow: Path | None, form: str) -> int:
 
 async def _demonstrate(count: int, seed: int, path: Path | None) -> _Outcome:
     from workbench.app.flows import load_flow
+    from workbench.app.publishing import Message
+    from workbench.app.rehearsal import rehearse
     from workbench.sandbox import Sandbox, SandboxError, SandboxOptions
     from workbench.sandbox.traffic import SAMPLE_FLOW, contacts
 
@@ -76,49 +71,21 @@ async def _demonstrate(count: int, seed: int, path: Path | None) -> _Outcome:
         async with Sandbox(SandboxOptions(faults=_FAULTS, pubsub=False)) as sandbox:
             settings = Settings(dict(os.environ), sandbox.environment)
             flow = load_flow(path or SAMPLE_FLOW, settings)
-            store = FileStore(failed_folder(settings) / "demo.jsonl")
-            async with open_flow(flow, store) as opened:
-                click.echo(f"Running {flow.name} on {count:,} events ...", err=True)
-                started = time.monotonic()
-                published, unsettled = await _run(opened, list(contacts(count, seed)))
-                seconds = time.monotonic() - started
-                snapshot = opened.engine.snapshot()
-            ledger = balance(
-                published,
-                store.entries(),
-                await sandbox.rows("Contact"),
-                key_field=_KEY_FIELD,
-                unsettled=unsettled,
+            click.echo(f"Running {flow.name} on {count:,} events ...", err=True)
+            events = list(contacts(count, seed))
+            done = await rehearse(
+                flow,
+                failed_folder(settings) / "demo.jsonl",
+                [Message(event.subject, event.data, id=event.id) for event in events],
             )
+            rows = await sandbox.rows("Contact")
     except SandboxError as error:
         raise SettingsError(str(error)) from error
-    return _Outcome(flow.name, snapshot, ledger, seconds)
-
-
-async def _run(opened: OpenFlow, events: list[Any]) -> tuple[dict[int, list[Any]], int]:
-    """Publish while the engine runs, wait until the stream has heard about everything, stop.
-
-    Returns the records of every event by its sequence, and how many events are not settled.
-    """
-    from workbench.jetstream import Message, publish_all
-
-    running = asyncio.create_task(opened.engine.run())
-    try:
-        messages = [Message(event.subject, event.data, id=event.id) for event in events]
-        stored = await publish_all(opened.connection, messages)
-        deadline = time.monotonic() + _LONGEST_SECONDS
-        while (info := await opened.source.info()).lag and time.monotonic() < deadline:
-            await asyncio.wait([running], timeout=_LOOK_SECONDS)
-            if running.done():
-                break
-    finally:
-        opened.engine.stop()
-        with suppress(asyncio.CancelledError):
-            await running
-    records = {
-        item.sequence: list(event.records) for item, event in zip(stored, events, strict=True)
+    published = {
+        number: event.records for number, event in zip(done.sequences, events, strict=True)
     }
-    return records, info.lag
+    ledger = balance(published, done.failed, rows, key_field=_KEY_FIELD, unsettled=done.unsettled)
+    return _Outcome(flow.name, done.snapshot, ledger, done.seconds)
 
 
 def _say_text(outcome: _Outcome) -> None:

@@ -54,8 +54,7 @@ def command(
     """
     import asyncio
 
-    from workbench.app.publishing import publish_events
-    from workbench.jetstream import Message
+    from workbench.app.publishing import Message, publish_events
 
     if lines and message_id:
         raise SettingsError("--id names one event; with --lines there are several")

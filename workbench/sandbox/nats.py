@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import json
 import os
@@ -21,7 +20,14 @@ __all__ = ["MINIMUM_VERSION", "NatsServer", "NatsServerError", "find_binary"]
 
 MINIMUM_VERSION = (2, 10)
 
-_PR_SET_PDEATHSIG = 1
+# Run by a fresh interpreter, which then becomes the server: on Linux the server shall be killed
+# when its parent ends (PR_SET_PDEATHSIG is 1, SIGKILL 9). Doing it between fork and exec would need
+# a real fork, which is not safe in a process with threads (gRPC's above all).
+_BECOME = """
+import ctypes, os, sys
+ctypes.CDLL(None, use_errno=True).prctl(1, 9)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 _POLL_SECONDS = 0.005
 
 
@@ -78,9 +84,11 @@ def find_binary() -> Path:
     )
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: be killed when the thread that started it ends (Linux)."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _command(binary: Path, config: Path) -> list[str]:
+    server = [str(binary), "-c", str(config)]
+    if sys.platform != "linux":
+        return server
+    return [sys.executable, "-I", "-S", "-c", _BECOME, *server]
 
 
 class NatsServer:
@@ -165,12 +173,11 @@ class NatsServer:
         config_path.chmod(0o600)  # it may hold a password
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self.binary), "-c", str(config_path)],
+                _command(self.binary, config_path),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for us, not for it
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         deadline = time.monotonic() + timeout_seconds
         while not self._is_ready():
@@ -253,7 +260,9 @@ class NatsServer:
         query = "?js-enabled-only=true" if self._jetstream else ""
         address = f"http://127.0.0.1:{self.monitor_port}/healthz{query}"
         try:
-            with urllib.request.urlopen(address, timeout=2) as answer:
+            # Never through a proxy: it is on this machine.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(address, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
