@@ -1,5 +1,7 @@
-"""`make bench`."""
+"""`make bench`: the throughput table, the starts, and memory over a long run."""
 
-from bench.throughput import main
+from bench import memory, startup, throughput
 
-main()
+throughput.main()
+startup.main()
+memory.main()

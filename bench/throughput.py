@@ -179,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--only", type=int, choices=(0, 150), default=None)
-    given = parser.parse_args()
+    given, _ = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder, NatsServer(Path(folder) / "js") as server:
         for latency in (0.0, 0.15):
             if given.only is not None and given.only != latency * 1000:
