@@ -179,9 +179,7 @@ def open_clients(
     return clients
 
 
-def sink_of(
-    task: SinkTask, flow: Flow, clients: dict[str, SalesforceClient]
-) -> Sink:
+def sink_of(task: SinkTask, flow: Flow, clients: dict[str, SalesforceClient]) -> Sink:
     """A task's way into Salesforce over the client of its credentials."""
     client = clients[task.credentials_path]
     if isinstance(task, CompositeTask):
