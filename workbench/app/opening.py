@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
 from workbench.engine import (
     DeadLetters,
@@ -21,8 +22,7 @@ from workbench.engine import (
     StageSpec,
     SystemClock,
 )
-from workbench.errors import SettingsError
-from workbench.flow import CompositeTask, Flow, PublisherTask, SinkTask, SubscriberTask
+from workbench.flow import CompositeTask, Flow, SinkTask, SubscriberTask
 from workbench.jetstream import (
     Connection,
     ConsumerSettings,
@@ -37,12 +37,17 @@ from workbench.observe import ConnectionChanged, Observer
 from workbench.salesforce import CompositeSettings, CompositeSink, SalesforceClient
 from workbench.salesforce.credentials import read as read_salesforce_credentials
 
+if TYPE_CHECKING:
+    from workbench.salesforce import PublisherSink
+
 __all__ = [
     "OpenFlow",
+    "TaskSink",
     "composite_settings",
     "connect_nats",
     "open_clients",
     "open_flow",
+    "open_sinks",
     "sink_of",
     "stage_spec",
 ]
@@ -87,10 +92,11 @@ async def open_flow(
     Raises:
         SettingsError: a credentials file is missing or wrong.
         StreamError: NATS can't be reached or is not as the file says.
-        SalesforceError: the login failed.
+        SalesforceError: the login failed, or a topic can't be published to.
     """
     async with AsyncExitStack() as stack:
         clients = open_clients(flow, flow.sinks, stack)
+        sinks = {task.name: sink_of(task, flow, clients) for task in flow.sinks}
         engines: list[Engine] = []
 
         def changed(state: str, detail: str) -> None:
@@ -101,19 +107,18 @@ async def open_flow(
                 for observer in observers:
                     observer.notify(notice)
 
-        logins = [asyncio.create_task(client.open()) for client in clients.values()]
+        login = asyncio.create_task(open_sinks(sinks.values(), stack))
         try:
             connection, source = await _open_source(flow.source, stack, changed)
-            await asyncio.gather(*logins)
+            await login
         finally:
-            for login in logins:
-                login.cancel()
-            await asyncio.gather(*logins, return_exceptions=True)
+            login.cancel()
+            await asyncio.gather(login, return_exceptions=True)
         port: Source = source
         engine = Engine(
             flow.name,
             flow.source.name,
-            [stage_spec(flow, task, sink_of(task, flow, clients)) for task in flow.sinks],
+            [stage_spec(flow, task, sinks[task.name]) for task in flow.sinks],
             source=port,
             dead_letters=dead_letters,
             clock=SystemClock(),
@@ -179,14 +184,45 @@ def open_clients(
     return clients
 
 
-def sink_of(task: SinkTask, flow: Flow, clients: dict[str, SalesforceClient]) -> Sink:
-    """A task's way into Salesforce over the client of its credentials."""
-    client = clients[task.credentials_path]
+TaskSink: TypeAlias = "CompositeSink | PublisherSink"
+"""Both are `Sink`s of the engine; `request_of` shows a batch's request as well."""
+
+
+def sink_of(task: SinkTask, flow: Flow, clients: Mapping[str, SalesforceClient]) -> TaskSink:
+    """A task's way into Salesforce over the client of its credentials, still to be opened by
+    `open_sinks`; without that client it can only show requests."""
+    client = clients.get(task.credentials_path)
     if isinstance(task, CompositeTask):
         return CompositeSink(client, composite_settings(task), api_version=flow.api_version)
-    raise SettingsError(
-        f"task {task.name!r}: this version of workbench does not publish platform events"
+    # Here, so that a flow without platform events does not load what only they need.
+    from workbench.salesforce import PublisherSettings, PublisherSink
+
+    settings = PublisherSettings(
+        topic=task.topic,
+        endpoint=task.endpoint,
+        max_records=task.batch.max_records,
+        accept_duplicates=task.accept_duplicates,
     )
+    return PublisherSink(client, settings)
+
+
+async def open_sinks(sinks: Iterable[TaskSink], stack: AsyncExitStack) -> None:
+    """Log in, and look up what the sinks will need, all at once; they are closed with the stack.
+
+    Raises:
+        SalesforceError: a login failed, or a topic is not there or not ours to publish to.
+    """
+    opening = []
+    for sink in sinks:
+        opening.append(asyncio.create_task(sink.open()))
+        if not isinstance(sink, CompositeSink):
+            stack.push_async_callback(sink.aclose)
+    try:
+        await asyncio.gather(*opening)
+    finally:
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
 
 
 def composite_settings(task: CompositeTask) -> CompositeSettings:
@@ -201,7 +237,7 @@ def composite_settings(task: CompositeTask) -> CompositeSettings:
     )
 
 
-def stage_spec(flow: Flow, task: CompositeTask | PublisherTask, sink: Sink) -> StageSpec:
+def stage_spec(flow: Flow, task: SinkTask, sink: Sink) -> StageSpec:
     """What the engine is told of a task."""
     source = flow.source
     default = RetryPolicy()

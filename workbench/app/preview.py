@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from workbench.app.opening import composite_settings, stage_spec
+from workbench.app.opening import TaskSink, sink_of, stage_spec
 from workbench.engine import Core, Gate, StageSpec
-from workbench.errors import SettingsError
-from workbench.flow import CompositeTask, Flow
+from workbench.flow import Flow
 from workbench.model import Answer, Event, Written
-from workbench.salesforce import CompositeSink, Request
+from workbench.salesforce import Request
 
 __all__ = ["Preview", "PreviewedRequest", "preview"]
 
@@ -42,22 +41,15 @@ def preview(flow: Flow, event: Event) -> Preview:
     """Render, split and group an event as a run of the flow would, with no network at all.
 
     The requests name the newest API version where the flow names none; a run asks the org.
-
-    Raises:
-        SettingsError: the flow has a task that can't be previewed.
     """
-    sinks: dict[str, CompositeSink] = {}
+    sinks: dict[str, TaskSink] = {}
     specs: list[StageSpec] = []
     later = []
     for task in flow.sinks:
         if flow.source.name not in task.depends_on:
             later.append(task.name)
             continue
-        if not isinstance(task, CompositeTask):
-            raise SettingsError(f"task {task.name!r}: {task.type} has no preview")
-        sinks[task.name] = CompositeSink(
-            None, composite_settings(task), api_version=flow.api_version
-        )
+        sinks[task.name] = sink_of(task, flow, {})
         specs.append(stage_spec(flow, task, sinks[task.name]))
     core = Core(flow.name, flow.source.name, specs, Gate(), wall=time.time)
     core.is_draining = True  # nothing waits for more to come

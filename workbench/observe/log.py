@@ -2,7 +2,8 @@
 
 Every line has `time`, `level`, `event` and `flow`; `batch` and `task` join a request's lines, and
 `stream` with `sequence` (or `sequences`, first and last) name the events. Record values are not
-logged: they may be personal, and a failed batch holds them.
+logged but for what Salesforce's own messages quote: they may be personal, and a failed batch holds
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from workbench.codec import encode
-from workbench.model import FailedBatch, Outcome, Refused, RolledBack, Written
+from workbench.model import AllWritten, FailedBatch, Outcome, Refused, RolledBack, Written
 from workbench.observe.notices import (
     BatchAnswered,
     BatchSent,
@@ -153,7 +154,12 @@ def _lines(notice: Notice) -> Iterator[_Line]:
 
 def _answered(notice: BatchAnswered) -> _Line:
     batch, answer = notice.batch, notice.answer
-    counts = Counter(map(type, answer.outcomes))
+    is_whole = isinstance(answer.outcomes, AllWritten)  # then none need be looked at
+    counts: Counter[type[Outcome]] = (
+        Counter({Written: len(answer.outcomes)})
+        if is_whole
+        else Counter(map(type, answer.outcomes))
+    )
     fields: dict[str, Any] = {
         "task": batch.task,
         "batch": batch.id,

@@ -118,6 +118,14 @@ class CompositeSink:
         """The request that `write` would send, without the token; sends nothing."""
         return self.builder.build(batch)
 
+    async def open(self) -> None:
+        """Log in and find the API version; cheap when the client has done both.
+
+        Raises:
+            As `SalesforceClient.open`.
+        """
+        await self._open_client().open()
+
     async def probe(self) -> None:
         """Find out cheaply whether Salesforce answers us again and has calls left.
 
