@@ -51,6 +51,17 @@ def varint(number: int) -> bytes:
     rest = number << 1 if number >= 0 else ((-number) << 1) - 1
     if rest < 0x80:
         return _BYTE[rest]
+    if 0x8_0000_0000 <= rest < 0x400_0000_0000:  # six bytes: any moment of 1970 to 2039, in ms
+        return bytes(
+            (
+                rest & 0x7F | 0x80,
+                rest >> 7 & 0x7F | 0x80,
+                rest >> 14 & 0x7F | 0x80,
+                rest >> 21 & 0x7F | 0x80,
+                rest >> 28 & 0x7F | 0x80,
+                rest >> 35,
+            )
+        )
     encoded = bytearray()
     while rest > 0x7F:
         encoded.append(rest & 0x7F | 0x80)
@@ -62,11 +73,43 @@ def varint(number: int) -> bytes:
 _BYTE = [bytes([number]) for number in range(256)]
 
 
-def writer_of(kind: str, token: str, name: str) -> Write | None:
+def writer_of(
+    kind: str, token: str, name: str, branch: bytes = b"", null: bytes | None = None
+) -> Write | None:
     """The encoder of a field by its Avro type, its doc token and its name; None for no such type.
 
-    The token is the only thing that tells Date, Date/Time and Time from a plain number.
+    The token is the only thing that tells Date, Date/Time and Time from a plain number. `branch`
+    and `null` are the union's two branches, encoded, where the field may be null.
     """
+    inner = _plain_writer(kind, token, name)
+    if inner is None or (not branch and null is None):
+        return inner
+    if inner is _write_text:
+        return _text_in_union(branch, null)
+
+    def write(value: object) -> bytes:
+        if value is None and null is not None:
+            return null
+        return branch + inner(value)
+
+    return write
+
+
+def _text_in_union(branch: bytes, null: bytes | None) -> Write:
+    """Text is most of what events hold: short ones take one look at a table."""
+    heads = [branch + _BYTE[size * 2] for size in range(64)]
+
+    def write(value: object) -> bytes:
+        if type(value) is str and value.isascii() and len(value) < 64:
+            return heads[len(value)] + value.encode()
+        if value is None and null is not None:
+            return null
+        return branch + _write_text(value)
+
+    return write
+
+
+def _plain_writer(kind: str, token: str, name: str) -> Write | None:
     if kind == "long" and name == "CreatedDate":
         return _write_creation
     if kind == "string" and name == "CreatedById":
@@ -176,6 +219,8 @@ def _write_boolean(value: object) -> bytes:
 
 def _write_instant(value: object) -> bytes:
     """Milliseconds since 1970; or ISO 8601 with a zone, finer than milliseconds cut off."""
+    if type(value) is int and _LONG[0] <= value <= _LONG[1]:
+        return varint(value)
     return varint(_instant_ms(value))
 
 

@@ -44,7 +44,6 @@ class Publication:
     places: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
-    size: int = 0
 
     def encode(self, topic: str, schema_id: str) -> bytes:
         """The message as it goes over the wire."""
@@ -112,17 +111,18 @@ def publications(
     """The sound ones of these, in order, in as few requests as their sizes allow."""
     made: list[Publication] = []
     current = Publication()
+    size = 0
     for place, payload in enumerate(encoded):
         if isinstance(payload, Refused):
             continue
-        size = len(payload) + _EVENT_OVERHEAD
-        if current.places and current.size + size > max_bytes:
+        size += len(payload) + _EVENT_OVERHEAD
+        if size > max_bytes and current.places:
             made.append(current)
             current = Publication()
+            size = len(payload) + _EVENT_OVERHEAD
         current.places.append(place)
         current.ids.append(ids[place])
         current.payloads.append(payload)
-        current.size += size
     if current.places:
         made.append(current)
     return made

@@ -122,11 +122,10 @@ def _column(event: str, field: Mapping[str, Any]) -> Column:
         kind = kind.get("type")
     token = _token(field.get("doc", ""))
     null = varint(branches.index("null")) if "null" in branches else None
-    inner = writer_of(kind, token, name) if isinstance(kind, str) else None
-    if inner is None:
+    branch = varint(branches.index(others[0])) if isinstance(given, list) and others else b""
+    write = writer_of(kind, token, name, branch, null) if isinstance(kind, str) else None
+    if write is None:
         return _foreign(event, name, token, null, kind)
-    prefix = varint(branches.index(others[0])) if isinstance(given, list) else b""
-    write = _in_union(inner, prefix, null)
     absent = null
     if field.get("default") is not None:
         absent = write(field["default"])
@@ -140,19 +139,6 @@ def _token(doc: str) -> str:
     """
     parts = doc.split(":")
     return parts[1] if len(parts) > 1 else ""
-
-
-def _in_union(inner: Write, prefix: bytes, null: bytes | None) -> Write:
-    """The writer of a field that may be null, or not."""
-    if not prefix and null is None:
-        return inner
-
-    def write(value: object) -> bytes:
-        if value is None and null is not None:
-            return null
-        return prefix + inner(value)
-
-    return write
 
 
 def _foreign(event: str, name: str, token: str, null: bytes | None, kind: object) -> Column:
