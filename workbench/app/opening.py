@@ -13,9 +13,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from workbench.engine import (
+    MAX_HELD_EVENTS,
     DeadLetters,
     Engine,
     Gate,
+    Pace,
     RetryPolicy,
     Sink,
     Source,
@@ -124,9 +126,15 @@ async def open_flow(
             clock=SystemClock(),
             observers=observers,
             gate=Gate(pause_after=flow.failed.pause_after, daily_share=flow.api_budget.daily_share),
+            pace=_pace(flow.source),
+            max_held_events=flow.source.max_ack_pending or MAX_HELD_EVENTS,
         )
         engines.append(engine)
         yield OpenFlow(flow, engine, source, connection, tuple(clients.values()))
+
+
+def _pace(task: SubscriberTask) -> Pace:
+    return Pace(task.max_messages, task.delay_seconds or 0.0, task.throttle_seconds or 0.0)
 
 
 async def connect_nats(

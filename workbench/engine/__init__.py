@@ -6,19 +6,22 @@ was not.
 
 from workbench.engine.clock import SystemClock
 from workbench.engine.core import Core, Outbox, Sending
-from workbench.engine.engine import Engine
+from workbench.engine.engine import MAX_HELD_EVENTS, Engine
 from workbench.engine.gate import Gate, Pause, PauseCause
+from workbench.engine.pace import Pace
 from workbench.engine.policy import RetryPolicy
 from workbench.engine.ports import Clock, DeadLetters, Sink, Source
 from workbench.engine.stage import StageSpec
 
 __all__ = [
+    "MAX_HELD_EVENTS",
     "Clock",
     "Core",
     "DeadLetters",
     "Engine",
     "Gate",
     "Outbox",
+    "Pace",
     "Pause",
     "PauseCause",
     "RetryPolicy",

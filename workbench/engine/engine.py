@@ -13,6 +13,7 @@ from typing import Any
 from workbench.engine.core import Core, Sending
 from workbench.engine.failure import undecided
 from workbench.engine.gate import Gate, PauseCause
+from workbench.engine.pace import Pace
 from workbench.engine.ports import Clock, DeadLetters, Source
 from workbench.engine.stage import StageSpec
 from workbench.errors import DeadLetterError, SalesforceError, StreamError, WorkbenchError
@@ -66,6 +67,7 @@ class Engine:
         clock: Clock,
         observers: Iterable[Observer] = (),
         gate: Gate | None = None,
+        pace: Pace | None = None,
         max_held_events: int = MAX_HELD_EVENTS,
         seed: int | None = None,
     ) -> None:
@@ -79,7 +81,8 @@ class Engine:
         self._target_records = max(
             (stage.spec.max_in_flight + 2) * stage.spec.max_records for stage in self._core.stages
         )
-        self._max_held_events = max_held_events
+        self._pace = pace or Pace()
+        self._max_held_events = min(max_held_events, MAX_HELD_EVENTS)
         self._state = "starting"
         self._error: WorkbenchError | None = None
         self._started = clock.monotonic()
@@ -203,7 +206,7 @@ class Engine:
                 await room.wait()
                 continue
             try:
-                events = await source.receive(limit)
+                events = await source.receive(self._pace.limit(limit))
             except StreamError as error:
                 self._fail(error)
                 return
@@ -219,6 +222,9 @@ class Engine:
             share = (core.held_records - records) / len(events)
             self._per_event += 0.2 * (max(share, 1.0) - self._per_event)
             self._pump()
+            pause = self._pace.pause(len(events))
+            if pause > 0:
+                await self._clock.wait(self._stop, pause)
 
     def _limit(self) -> int:
         """How many more events may be asked for now."""

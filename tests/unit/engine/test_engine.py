@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.engine.support import records_of, spec
 from workbench.codec import encode
-from workbench.engine import Engine, Gate, RetryPolicy
+from workbench.engine import Engine, Gate, Pace, RetryPolicy
 from workbench.errors import AuthenticationError
 from workbench.model import (
     Batch,
@@ -157,6 +157,22 @@ async def test_events_that_are_not_records_are_kept_with_their_bytes() -> None:
     assert kept[1].data == b"not json"
     assert kept[2].data == b"\xff\xfe"
     assert all(entry.kind == "unfit" for entry in kept.values())
+
+
+async def test_the_flow_file_sets_the_pace() -> None:
+    pace = Pace(max_events=7, delay_seconds=2.0)
+    async with running(Bench({"upsert": MemorySink()}, pace=pace)) as bench:
+        bench.publish(20)
+        await bench.clock.advance(0.5)
+        assert len(bench.source.delivered) == 7
+        await bench.clock.advance(2.0)
+        assert len(bench.source.delivered) == 14
+
+    throttled = Bench({"upsert": MemorySink()}, pace=Pace(throttle_seconds=0.1))
+    async with running(throttled) as bench:
+        bench.publish(50)
+        await bench.clock.advance(2.05)
+        assert len(bench.source.delivered) == 21
 
 
 async def test_a_lock_is_tried_again_at_once_and_the_rest_is_not_held_up() -> None:
