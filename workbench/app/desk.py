@@ -1,0 +1,478 @@
+"""What the application's screens ask of the world, by the same calls as the command line.
+
+Nothing heavy is imported before it is needed: the first picture does not wait for NATS or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.app.flows import check_text, flow_of
+from workbench.app.settings import Settings
+from workbench.errors import Problem, RenderError, SettingsError, WorkbenchError
+from workbench.flow import CompositeTask, Flow
+from workbench.model import Event
+
+if TYPE_CHECKING:
+    from workbench.app.opening import OpenFlow
+    from workbench.engine import DeadLetters
+    from workbench.jetstream import Connection
+    from workbench.observe import Observer, Snapshot
+
+__all__ = ["Desk", "Health", "Request", "Run", "Step", "Target", "Trial"]
+
+_INFO_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it would leave: `body` before compression."""
+
+    task: str
+    method: str
+    target: str
+    body: bytes
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What would become of an event; `problems` are placed in the flow file where that is known.
+
+    `later` names tasks whose requests depend on what Salesforce answers.
+    """
+
+    requests: tuple[Request, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    later: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a flow reads and writes, as far as its files tell without logging in.
+
+    `kind` is for people; `is_harmless` only of the sandbox. `problem` says why `org` and `user`
+    are not known.
+    """
+
+    flow: str
+    nats: str
+    subject: str
+    org: str
+    user: str
+    kind: str
+    is_harmless: bool
+    tasks: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of trying a connection: what it found, or why it failed."""
+
+    name: str
+    is_ok: bool
+    said: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One look at what a running flow depends on; figures are None where nobody told them.
+
+    `facts` are further (name, value) pairs for people, by `nats` or `salesforce`.
+    """
+
+    is_nats_up: bool
+    nats: str
+    is_logged_in: bool
+    pending: int | None = None
+    ack_pending: int | None = None
+    max_ack_pending: int | None = None
+    redelivered: int | None = None
+    oldest_seconds_left: float | None = None
+    facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+
+class Run:
+    """One flow being run from the application. Made by `Desk.start`; ends by itself or by `stop`.
+
+    `state` is opening, then the engine's own word, then ended; `error` says why it ended, where
+    nobody asked for it.
+    """
+
+    def __init__(self, flow: Flow, path: Path, target: Target) -> None:
+        self.flow = flow
+        self.path = path
+        self.target = target
+        self.error: str | None = None
+        self.health: Health | None = None
+        self.started = time.time()
+        self._opened: OpenFlow | None = None
+        self._last: Snapshot | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    @property
+    def state(self) -> str:
+        if self._task is not None and self._task.done():
+            return "ended"
+        snapshot = self.snapshot()
+        return "opening" if snapshot is None else snapshot.state
+
+    @property
+    def is_over(self) -> bool:
+        return self.state == "ended"
+
+    def snapshot(self) -> Snapshot | None:
+        """How it stands, or stood at the end; None before it is open."""
+        if self._opened is not None:
+            self._last = self._opened.engine.snapshot()
+        return self._last
+
+    def pause(self) -> None:
+        """Send nothing more until `resume`."""
+        if self._opened is not None:
+            self._opened.engine.pause("paused from the application")
+
+    def resume(self) -> None:
+        """Go on after any pause."""
+        if self._opened is not None:
+            self._opened.engine.resume()
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._is_stopping = True
+        if self._opened is not None:
+            self._opened.engine.stop()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def hurry(self) -> None:
+        """End without waiting for requests in flight; costs redeliveries, never loss."""
+        self.stop()
+        if self._opened is not None:
+            self._opened.engine.hurry()
+
+    async def wait(self) -> None:
+        """Return when it has ended; never raises."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self, dead_letters: DeadLetters, observers: Sequence[Observer]) -> None:
+        from workbench.app.opening import open_flow
+
+        try:
+            async with open_flow(self.flow, dead_letters, observers=observers) as opened:
+                self._opened = opened
+                watching = asyncio.create_task(self._watch(opened), name="desk-watch")
+                try:
+                    if not self._is_stopping:
+                        await opened.engine.run()
+                finally:
+                    self._last = opened.engine.snapshot()
+                    self._opened = None
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
+        except WorkbenchError as error:
+            self.error = str(error)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+        except Exception as error:  # the outermost edge: a bug here must not end the application
+            self.error = f"a bug of workbench ended it: {error!r}"
+
+    async def _watch(self, opened: OpenFlow) -> None:
+        """Ask the server now and then; also keeps the known ack floor fresh."""
+        while True:
+            try:
+                self.health = await _look(opened)
+            except WorkbenchError as error:
+                said = [("last look", str(error))]
+                is_up = opened.connection.is_connected
+                self.health = Health(is_up, opened.connection.address, True, facts={"nats": said})
+            await asyncio.sleep(_INFO_SECONDS)
+
+
+async def _look(opened: OpenFlow) -> Health:
+    connection = opened.connection
+    is_logged_in = all(client.session.current is not None for client in opened.clients)
+    facts = {"salesforce": [fact for client in opened.clients for fact in _org_facts(client)]}
+    if not connection.is_connected:
+        return Health(False, connection.address, is_logged_in, facts=facts)
+    asked = time.perf_counter()
+    info = await opened.source.info()
+    took = time.perf_counter() - asked
+    version = ".".join(map(str, connection.version))
+    facts["nats"] = [
+        (
+            "server",
+            f"nats-server {version} at {connection.address}, answers in {took * 1e3:.0f} ms",
+        ),
+        ("stream", f"{info.messages:,} events, {info.bytes:,} bytes"),
+        ("settled up to", f"{info.ack_floor:,} of {info.last_sequence:,}"),
+        *[("differs", sentence) for sentence in map(str, opened.source.provisioned.drift)],
+    ]
+    return Health(
+        True,
+        connection.address,
+        is_logged_in,
+        pending=info.pending,
+        ack_pending=info.ack_pending,
+        max_ack_pending=info.max_ack_pending,
+        redelivered=info.redelivered,
+        facts=facts,
+    )
+
+
+def _org_facts(client: object) -> list[tuple[str, str]]:
+    session = client.session  # type: ignore[attr-defined]
+    token = session.current
+    if token is None:
+        return [("login", "not logged in")]
+    return [
+        ("org", f"{token.instance_url} ({token.org_id or 'id not told'})"),
+        ("user", session.username or token.user_id or "not told"),
+        ("API version", str(client.api_version)),  # type: ignore[attr-defined]
+    ]
+
+
+class Desk:
+    """Flows in a place, with the settings they are bound to.
+
+    Args:
+        settings: environment, sandbox and overrides, as for the command line.
+        dead_letters: opens the failed batches of a flow.
+    """
+
+    def __init__(self, settings: Settings, dead_letters: Callable[[Flow], DeadLetters]) -> None:
+        self.settings = settings
+        self._dead_letters = dead_letters
+        self._connections: dict[tuple[str, str | None], Connection] = {}
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.settings.is_sandbox
+
+    def check(self, text: str, path: Path) -> tuple[Problem, ...]:
+        """Every problem of the text, as `workbench check` finds them in the file."""
+        try:
+            return tuple(check_text(text, path, self.settings))
+        except SettingsError as error:
+            return (Problem(str(path), 0, 0, "", "error", "settings", str(error)),)
+
+    def flow(self, text: str, path: Path) -> Flow:
+        """The flow that a text describes, bound.
+
+        Raises:
+            FlowError, SettingsError: it can't run as it stands.
+        """
+        return flow_of(text, path, self.settings)
+
+    def sample(self, text: str, path: Path, data: bytes) -> Event:
+        """An event with these data, as if the flow had received it.
+
+        Raises:
+            FlowError, SettingsError: as `flow`.
+        """
+        flow = self._previewed(text, path)
+        stream = flow.source.stream
+        return Event(
+            flow.source.subject,
+            data,
+            stream=stream.name if stream else "",
+            sequence=1,
+            timestamp_ns=time.time_ns(),
+        )
+
+    def preview(self, text: str, path: Path, event: Event) -> Trial:
+        """The requests the event would cause; sends nothing. Slow for large events: use a thread.
+
+        Raises:
+            FlowError, SettingsError: the flow can't run as it stands.
+        """
+        from workbench.app.preview import preview
+
+        flow = self._previewed(text, path)
+        started = time.perf_counter()
+        result = preview(flow, event)
+        requests = tuple(
+            Request(
+                item.task, item.request.method, item.request.target, item.request.body, item.records
+            )
+            for item in result.requests
+        )
+        problems = tuple(_problem(flow, event, sentence) for sentence in result.problems)
+        return Trial(requests, problems, result.later, time.perf_counter() - started)
+
+    def _previewed(self, text: str, path: Path) -> Flow:
+        # Nothing is connected to, so the usual variable for the address need not be set.
+        env = {"NATS_URL": "nats://localhost:4222", **self.settings.env}
+        return flow_of(text, path, Settings(env, self.settings.sandbox, self.settings.overrides))
+
+    def target(self, flow: Flow) -> Target:
+        """Where the flow would read and write."""
+        from workbench.salesforce.credentials import describe
+
+        tasks = tuple(
+            f"{task.operation} {task.sobject_type}"
+            if isinstance(task, CompositeTask)
+            else f"publish {task.topic}"
+            for task in flow.sinks
+        )
+        org = user = kind = problem = ""
+        for path in dict.fromkeys(task.credentials_path for task in flow.sinks):
+            try:
+                facts = describe(path)
+            except SettingsError as error:
+                problem = str(error)
+                continue
+            org, user, kind = facts.login_url, facts.username, str(facts.host)
+        if self.is_sandbox:
+            kind = "SANDBOX on this machine"
+        source = flow.source
+        return Target(
+            flow.name, source.url, source.subject, org, user, kind, self.is_sandbox, tasks, problem
+        )
+
+    def start(self, text: str, path: Path, observers: Sequence[Observer]) -> Run:
+        """Run the flow in the background of this event loop.
+
+        Raises:
+            FlowError, SettingsError: it can't run as it stands.
+        """
+        flow = self.flow(text, path)
+        run = Run(flow, path, self.target(flow))
+        run._task = asyncio.create_task(
+            run._run(self._dead_letters(flow), observers), name=f"desk-run-{flow.name}"
+        )
+        return run
+
+    async def peek(self, text: str, path: Path, limit: int = 50) -> list[Event]:
+        """The last events the flow's durable would be given, oldest first; touches no durable.
+
+        Raises:
+            FlowError, SettingsError: the flow can't run as it stands.
+            StreamError: NATS or the stream can't be reached.
+        """
+        from workbench.jetstream import peek_last
+
+        source = self.flow(text, path).source
+        if source.stream is None:
+            raise SettingsError("the flow names no stream, so there is none to look into")
+        connection = await self._connection(source.url, source.credentials_path)
+        return await peek_last(connection, source.stream.name, source.subject, limit=limit)
+
+    async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str:
+        """Publish an event to the flow's NATS; returns where it lies, as a sentence.
+
+        Raises:
+            FlowError, SettingsError: the flow can't run as it stands.
+            StreamError: not confirmed.
+        """
+        from workbench.jetstream import Message, publish
+
+        source = self.flow(text, path).source
+        connection = await self._connection(source.url, source.credentials_path)
+        stored = await publish(connection, Message(subject, data))
+        return f"{subject}: stored in stream {stored.stream} as sequence {stored.sequence}"
+
+    async def test(self, text: str, path: Path, tell: Callable[[Step], None]) -> None:
+        """Try NATS, the stream, and each login, telling the steps one by one."""
+        from workbench.salesforce import SalesforceClient
+        from workbench.salesforce.credentials import read
+
+        async def step(name: str, trying: Callable[[], object]) -> bool:
+            began = time.perf_counter()
+            try:
+                said = trying()
+                said = await said if asyncio.iscoroutine(said) else said
+            except WorkbenchError as error:
+                tell(Step(name, False, str(error), time.perf_counter() - began))
+                return False
+            tell(Step(name, True, str(said), time.perf_counter() - began))
+            return True
+
+        flow: Flow | None = None
+
+        def load() -> str:
+            nonlocal flow
+            flow = self.flow(text, path)
+            return f"flow {flow.name}, {len(flow.tasks)} tasks"
+
+        if not await step("flow file", load) or flow is None:
+            return
+        source = flow.source
+
+        async def nats() -> str:
+            connection = await self._connection(source.url, source.credentials_path)
+            return f"nats-server {'.'.join(map(str, connection.version))} at {connection.address}"
+
+        async def stream() -> str:
+            events = await self.peek(text, path, 1)
+            return f"last event is sequence {events[-1].sequence}" if events else "no event yet"
+
+        if await step("NATS", nats):
+            await step("stream", stream)
+        for credentials in dict.fromkeys(task.credentials_path for task in flow.sinks):
+
+            async def login(credentials: str = credentials) -> str:
+                client = SalesforceClient(read(credentials), max_in_flight=1)
+                try:
+                    token = await client.open()
+                    return f"{token.instance_url}, API {client.api_version}"
+                finally:
+                    await client.aclose()
+
+            await step(f"Salesforce login with {credentials}", login)
+
+    async def _connection(self, url: str, credentials_path: str | None) -> Connection:
+        from workbench.app.opening import connect_nats
+
+        key = (url, credentials_path)
+        known = self._connections.get(key)
+        if known is not None and known.is_connected:
+            return known
+        if known is not None:
+            await known.aclose()
+        self._connections[key] = await connect_nats(url, credentials_path)
+        return self._connections[key]
+
+    async def aclose(self) -> None:
+        """Close the connections made for looking and publishing; runs are their own affair."""
+        connections, self._connections = self._connections, {}
+        for connection in connections.values():
+            await connection.aclose()
+
+
+def _problem(flow: Flow, event: Event, sentence: str) -> Problem:
+    """The sentence with the place in the file, where a field of a payload is at fault."""
+    from workbench import codec
+
+    for task in flow.sinks:
+        try:
+            task.render(event, codec.decode(event.data))
+        except RenderError as error:
+            if error.reason not in sentence:
+                continue
+            document = flow.document
+            inner = f"payload.{error.field}" if error.field else "payload"
+            for field_path in (f"{inner}", error.field, "payload"):
+                place = f"{_dotted(task.path)}.{field_path}"
+                span = document.locate(place)
+                if span is not None:
+                    return Problem(flow.file, span[0], span[1], place, "error", "preview", sentence)
+        except ValueError:
+            break
+    return Problem(flow.file, 0, 0, "", "error", "preview", sentence)
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

@@ -1,0 +1,38 @@
+"""The terminal application. Importing this door imports no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.app.settings import Settings
+    from workbench.engine import DeadLetters
+    from workbench.flow import Flow
+    from workbench.tui.port import Faults
+
+__all__ = ["run"]
+
+
+async def run(
+    path: Path | None,
+    settings: Settings,
+    *,
+    dead_letters: Callable[[Flow], DeadLetters],
+    faults: Faults | None = None,
+) -> int:
+    """Open the application and return its exit code once the user has left it.
+
+    Args:
+        path: a flow file, a folder of them, or None for the folder `flows` (or this one).
+        settings: what flows are bound to; with a sandbox in it they reach that sandbox only.
+        dead_letters: opens the failed batches of a flow, as `Fleet` takes it.
+        faults: switches of the sandbox's troubles, where there is a sandbox of our own.
+
+    Raises:
+        SettingsError: there is no terminal, or `path` is not there.
+    """
+    from workbench.tui.start import start
+
+    return await start(path, settings, dead_letters=dead_letters, faults=faults)

@@ -1,0 +1,333 @@
+"""The application: places, theme, keys, timers, and the way out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from workbench.errors import WorkbenchError
+from workbench.tui.actions import Action, bindings
+from workbench.tui.commands import Commands
+from workbench.tui.config import Config, State
+from workbench.tui.files import OpenFile, find_flows
+from workbench.tui.port import Desk, Faults
+from workbench.tui.runs import Runs
+from workbench.tui.screens.place import PlaceScreen
+from workbench.tui.status import status_parts
+from workbench.tui.store import Log
+from workbench.tui.text import clip
+from workbench.tui.themes import DEFAULT_THEME, THEMES
+from workbench.tui.widgets.dialogs import Choice, ChooseDialog, ConfirmDialog
+from workbench.tui.widgets.jump import JumpScreen, targets_of
+
+__all__ = ["WorkbenchApp"]
+
+_STATUS_SECONDS = 0.5
+_DISK_SECONDS = 1.0
+
+
+def _edit() -> Screen[Any]:
+    from workbench.tui.screens.edit.screen import EditScreen
+
+    return EditScreen()
+
+
+def _run() -> Screen[Any]:
+    from workbench.tui.screens.run.screen import RunScreen
+
+    return RunScreen()
+
+
+def _health() -> Screen[Any]:
+    from workbench.tui.screens.health.screen import HealthScreen
+
+    return HealthScreen()
+
+
+class WorkbenchApp(App[None]):
+    """Owns what outlives a screen: the open file, the runs, the log, settings and state."""
+
+    TITLE = "workbench"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Commands}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "edit": _edit,
+        "run": _run,
+        "health": _health,
+    }
+    DEFAULT_MODE = "edit"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        place: Path,
+        desk: Desk,
+        *,
+        config: Config | None = None,
+        state: State | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        super().__init__()
+        self.desk = desk
+        self.config = config or Config()
+        self.state = state if state is not None else State()
+        self.faults = faults
+        self.folder = place.parent if place.suffix in (".yaml", ".yml") else place
+        self.log_lines = Log()
+        self.runs = Runs(desk, self.log_lines, self.config.kept_events)
+        self.files: dict[Path, OpenFile] = {}
+        self.file: OpenFile | None = None
+        self._first = place if place.suffix in (".yaml", ".yml") else None
+        self._log_handler = _LogHandler(self.log_lines)
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = self.config.theme or self.state.theme or DEFAULT_THEME
+        self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+        self.animation_level = "none"
+        self._open_first()
+
+    # -- start and end -------------------------------------------------------------------------
+
+    def _open_first(self) -> None:
+        """The file named, the one open last time, or the first there is."""
+        flows = self.flows()
+        last = Path(self.state.last_file) if self.state.last_file else None
+        first = self._first or (last if last in flows else None) or (flows[0] if flows else None)
+        if first is None:
+            return
+        try:
+            self.open_file(first)
+        except WorkbenchError as error:
+            if self._first is not None and not first.exists():
+                from workbench.tui.templates import new_flow
+
+                self.file = self.files[first] = OpenFile.new(first, new_flow("upsert"))
+            else:
+                self.log_lines.add("error", str(error))
+
+    def on_mount(self) -> None:
+        if self.config.keys:
+            self.set_keymap(dict(self.config.keys))
+        logging.getLogger("workbench").addHandler(self._log_handler)
+        self.set_interval(self.config.frame_seconds, self._tick, name="frames")
+        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
+        self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
+        self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
+
+    def on_unmount(self) -> None:
+        logging.getLogger("workbench").removeHandler(self._log_handler)
+
+    def _remember_theme(self) -> None:
+        self.state.theme = self.theme
+
+    # -- timers --------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self.runs.absorb()
+        if isinstance(self.screen, PlaceScreen):
+            self.screen.tick()
+
+    def _sample(self) -> None:
+        self.runs.sample()
+        self.update_status()
+        if isinstance(self.screen, PlaceScreen):
+            self.screen.figures()
+
+    def _look_at_disk(self) -> None:
+        screen = self.screen
+        if self.file is None or not isinstance(screen, PlaceScreen):
+            return
+        text = self.file.changed_on_disk()
+        if text is not None:
+            screen.changed_on_disk(self.file, text)
+
+    def update_status(self) -> None:
+        """Draw the line on top anew."""
+        if not isinstance(self.screen, PlaceScreen):
+            return
+        path = self.path
+        self.screen.show_status(
+            status_parts(
+                self.file,
+                self.runs.run_of(path),
+                self.runs.store_of(path),
+                self.runs.failed(),
+                self.desk.is_sandbox,
+            )
+        )
+
+    # -- what screens share --------------------------------------------------------------------
+
+    @property
+    def place(self) -> str:
+        """Which place is shown: edit, run, failed, health."""
+        return self.current_mode
+
+    @property
+    def path(self) -> Path | None:
+        """The flow file at hand."""
+        return self.file.path if self.file else None
+
+    def flows(self) -> list[Path]:
+        """The flow files of the folder, and new ones that are not saved yet."""
+        found = find_flows(self.folder)
+        return found + [path for path in self.files if path not in found]
+
+    def open_file(self, path: Path) -> OpenFile:
+        """Take a file in hand; what was typed into others is kept.
+
+        Raises:
+            SettingsError: it can't be read.
+        """
+        file = self.files.get(path) or OpenFile.read(path)
+        self.files[path] = self.file = file
+        self.state.last_file = str(path)
+        return file
+
+    def tell(self, text: str, *, severity: str = "information") -> None:
+        """A notice that goes by itself; foreign text is shown literally."""
+        self.notify(clip(text, 400), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy through the terminal (OSC 52), which gives no answer."""
+        self.copy_to_clipboard(text)
+        self.tell(f"{what}: {len(text):,} characters sent to the terminal's clipboard")
+
+    async def run_registered(self, action: Action) -> None:
+        """Run an action of the table, in its place."""
+        if action.place == "app":
+            await self.run_action(f"app.{action.name}")
+            return
+        if action.place != self.place:
+            await self.go(action.place)
+        screen = self.screen
+        if screen.check_action(action.name, ()) is None:
+            self.tell(f"{action.label}: not possible now")
+            return
+        await self.run_action(action.name, default_namespace=screen)
+
+    async def go(self, place: str) -> None:
+        """Show another place."""
+        if place in self.MODES:
+            await self.switch_mode(place)
+            self.update_status()
+
+    # -- actions -------------------------------------------------------------------------------
+
+    async def action_mode_edit(self) -> None:
+        await self.go("edit")
+
+    async def action_mode_run(self) -> None:
+        await self.go("run")
+
+    async def action_mode_failed(self) -> None:
+        await self.go("failed")
+
+    async def action_mode_health(self) -> None:
+        await self.go("health")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action.startswith("mode_") and action.removeprefix("mode_") not in self.MODES:
+            return False
+        if action == f"mode_{self.place}":
+            return False  # it is here
+        if action == "faults" and self.faults is None:
+            return False
+        if action in ("jump", "help", "publish", "faults") or action.startswith("mode_"):
+            return True if isinstance(self.screen, PlaceScreen) else None
+        return True
+
+    def action_help_in_lists(self) -> None:
+        self.action_help()
+
+    def action_help(self) -> None:
+        from workbench.tui.screens.help import HelpScreen
+
+        if isinstance(self.screen, PlaceScreen):
+            self.push_screen(HelpScreen(self.screen, self.place), self._chosen_in_help)
+
+    def _chosen_in_help(self, action: Action | None) -> None:
+        if action is not None:
+            self.call_next(self.run_registered, action)
+
+    @work(group="jump", exclusive=True)
+    async def action_jump(self) -> None:
+        screen = self.screen
+        if isinstance(screen, PlaceScreen):
+            chosen = await self.push_screen_wait(JumpScreen(targets_of(screen.panes())))
+            if chosen is not None:
+                screen.focus_pane(chosen)
+
+    @work(group="theme", exclusive=True)
+    async def action_theme(self) -> None:
+        choices = [
+            Choice(name, name, "ours" if name.startswith("workbench") else "")
+            for name in sorted(self.available_themes, key=lambda n: (n[:9] != "workbench", n))
+        ]
+        chosen = await self.push_screen_wait(ChooseDialog("Theme", choices))
+        if chosen is not None:
+            self.theme = chosen
+
+    @work(group="publish", exclusive=True)
+    async def action_publish(self) -> None:
+        from workbench.tui.screens.publish import publish
+
+        await publish(self)
+
+    @work(group="faults", exclusive=True)
+    async def action_faults(self) -> None:
+        if self.faults is None:
+            return
+        try:
+            states: Mapping[str, bool] = await self.faults.faults()
+            choices = [
+                Choice(name, f"{'[on] ' if on else '[off]'} {name}") for name, on in states.items()
+            ]
+            chosen = await self.push_screen_wait(ChooseDialog("Switch a trouble", choices))
+            if chosen is not None:
+                await self.faults.switch(chosen, not states[chosen])
+                self.tell(f"{chosen}: {'off' if states[chosen] else 'on'}")
+        except WorkbenchError as error:
+            self.tell(str(error), severity="error")
+
+    @work(group="leave", exclusive=True)
+    async def action_leave(self) -> None:
+        """Leave; unsaved files and running flows are asked about once."""
+        unsaved = [str(path) for path, file in self.files.items() if file.is_dirty]
+        running = [run.flow.name for run in self.runs.active()]
+        if unsaved or running:
+            lines = [f"unsaved: {path}" for path in unsaved]
+            lines += [f"running: {name}; it will be drained and stopped" for name in running]
+            dialog = ConfirmDialog("Leave?", lines, "Leave", no="Stay")
+            if not await self.push_screen_wait(dialog):
+                return
+        for run in self.runs.active():
+            run.stop()
+        for run in self.runs.active():
+            self.tell(f"{run.flow.name}: draining; ctrl+q again leaves at once")
+            await run.wait()
+        self.exit()
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+
+class _LogHandler(logging.Handler):
+    """What the program logs goes into the log pane, where else it would corrupt the screen."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._lines.add(level, record.getMessage())

@@ -1,0 +1,87 @@
+"""What screens may ask of the world, as Protocols: the real `Desk` has them, and so has a fake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from workbench.app.desk import Health, Step, Target, Trial
+from workbench.errors import Problem
+from workbench.flow import Flow
+from workbench.model import Event
+from workbench.observe import Observer, Snapshot
+
+__all__ = ["Desk", "Faults", "Run"]
+
+
+class Run(Protocol):
+    """One flow being run; see `workbench.app.desk.Run`."""
+
+    @property
+    def flow(self) -> Flow: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def health(self) -> Health | None: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def snapshot(self) -> Snapshot | None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def hurry(self) -> None: ...
+
+    async def wait(self) -> None: ...
+
+
+class Desk(Protocol):
+    """Flows and what they talk to; see `workbench.app.desk.Desk`."""
+
+    @property
+    def is_sandbox(self) -> bool: ...
+
+    def check(self, text: str, path: Path) -> tuple[Problem, ...]: ...
+
+    def flow(self, text: str, path: Path) -> Flow: ...
+
+    def sample(self, text: str, path: Path, data: bytes) -> Event: ...
+
+    def preview(self, text: str, path: Path, event: Event) -> Trial: ...
+
+    def target(self, flow: Flow) -> Target: ...
+
+    def start(self, text: str, path: Path, observers: Sequence[Observer]) -> Run: ...
+
+    async def peek(self, text: str, path: Path, limit: int = 50) -> list[Event]: ...
+
+    async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str: ...
+
+    async def test(self, text: str, path: Path, tell: Callable[[Step], None]) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Faults(Protocol):
+    """Switches of a sandbox's troubles, by name."""
+
+    async def faults(self) -> Mapping[str, bool]: ...
+
+    async def switch(self, name: str, on: bool) -> None: ...

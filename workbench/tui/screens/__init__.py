@@ -1,0 +1,3 @@
+"""One module, or folder, for each place of the application."""
+
+__all__: list[str] = []

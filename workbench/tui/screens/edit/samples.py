@@ -1,0 +1,101 @@
+"""Choosing the event to preview."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench import codec
+from workbench.errors import SettingsError, WorkbenchError
+from workbench.tui.files import read_bytes
+from workbench.tui.samples import Sample
+from workbench.tui.widgets.dialogs import AskDialog, Choice, ChooseDialog, TypeDialog
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.edit.screen import EditScreen
+
+__all__ = ["ask_file", "ask_text", "choose"]
+
+_MOST_BYTES = 8 * 1024 * 1024
+_CAPTURED = 50
+
+
+async def choose(screen: EditScreen) -> None:
+    """Ask where the event comes from, and take it."""
+    known = [
+        Choice(f"known:{place}", f"{sample.origin}  {sample.label}", _begin(sample.data))
+        for place, sample in enumerate(screen.samples)
+    ]
+    ways = [
+        Choice("stream", "from the stream", f"the last {_CAPTURED} events; touches no durable"),
+        Choice("file", "from a file", "the file's bytes are the event's data"),
+        Choice("typed", "typed", "write or paste the data"),
+    ]
+    chosen = await screen.app.push_screen_wait(ChooseDialog("Event to preview", [*ways, *known]))
+    if chosen is None:
+        return
+    if chosen.startswith("known:"):
+        screen.use_sample(screen.samples[int(chosen.partition(":")[2])])
+    elif chosen == "stream":
+        await _capture(screen)
+    else:
+        data = await (ask_file(screen) if chosen == "file" else ask_text(screen))
+        if data is not None:
+            screen.use_sample(Sample(*data))
+
+
+async def _capture(screen: EditScreen) -> None:
+    file = screen.file
+    if file is None:
+        return
+    screen.event_view.loading = True
+    try:
+        events = await screen.workbench.desk.peek(file.text, file.path, _CAPTURED)
+    except WorkbenchError as error:
+        screen.workbench.tell(f"no events: {error}", severity="error")
+        return
+    finally:
+        screen.event_view.loading = False
+    if events:
+        screen.use_events(events)
+    else:
+        screen.workbench.tell("the stream holds no event for this flow yet", severity="warning")
+
+
+async def ask_file(screen: EditScreen) -> tuple[str, str, bytes] | None:
+    """Origin, label and data of a file that is asked for."""
+
+    def wrong(text: str) -> str:
+        path = Path(text.strip())
+        if not path.is_file():
+            return f"{path} is no file"
+        return "it is too large for one event" if path.stat().st_size > _MOST_BYTES else ""
+
+    name = await screen.app.push_screen_wait(AskDialog("File with the event's data", "", wrong))
+    if name is None:
+        return None
+    path = Path(name.strip())
+    try:
+        return "file", path.name, read_bytes(path, _MOST_BYTES)
+    except SettingsError as error:
+        screen.workbench.tell(str(error), severity="error")
+        return None
+
+
+async def ask_text(screen: EditScreen) -> tuple[str, str, bytes] | None:
+    """Origin, label and data of what is typed."""
+
+    def wrong(text: str) -> str:
+        try:
+            codec.decode(text.encode())
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    start = screen.sample.data.decode("utf-8", "replace") if screen.sample else "{}"
+    text = await screen.app.push_screen_wait(TypeDialog("The event's data", start, wrong))
+    return None if text is None else ("typed", "by hand", text.encode())
+
+
+def _begin(data: bytes) -> str:
+    return " ".join(data[:200].decode("utf-8", "replace").split())

@@ -1,0 +1,118 @@
+"""What can be done here: every action of the place, and what the focused pane is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from workbench.tui.actions import PLACES, Action, actions_of, key_words
+from workbench.tui.screens.place import PlaceScreen
+
+__all__ = ["HelpScreen"]
+
+
+class HelpScreen(ModalScreen[Action | None]):
+    """A list to filter; Enter does what is chosen."""
+
+    DEFAULT_CSS = """
+    HelpScreen {
+        align: center middle;
+        background: $background 60%;
+        & > Vertical { width: 92; max-width: 96%; height: 90%; border: heavy $border;
+            background: $surface; padding: 0 1; }
+        & #help-text { height: auto; max-height: 10; color: $text-muted; margin-bottom: 1; }
+        & Input, & Input:focus { border: none; height: 1; background: $panel; padding: 0 1; }
+        & OptionList { height: 1fr; border: none; background: $surface; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1", "cancel", "Close", id="help.close"),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, screen: PlaceScreen, place: str) -> None:
+        super().__init__()
+        self._purpose = screen.PURPOSE
+        self._pane_help = _pane_help(screen)
+        self._of = place
+        self._entries = [
+            (action, screen.check_action(action.name, ()) is not None or action.place == "app")
+            for action in actions_of(place, "app")
+            if action.label
+        ]
+        self._shown_entries = self._entries
+
+    def compose(self) -> ComposeResult:
+        box = Vertical()
+        box.border_title = f"Help: {PLACES[self._of]}"
+        box.border_subtitle = "type to filter   enter: do it   escape: close"
+        with box:
+            yield Static(Content(f"{self._purpose}\n{self._pane_help}".strip()), id="help-text")
+            yield Input(placeholder="filter", id="help-filter")
+            yield OptionList(markup=False)
+
+    def on_mount(self) -> None:
+        field = self.query_one(Input)
+        field.cursor_blink = False
+        field.focus()
+        self._fill("")
+
+    def _fill(self, text: str) -> None:
+        words = text.lower().split()
+        self._shown_entries = [
+            (action, is_possible)
+            for action, is_possible in self._entries
+            if all(w in f"{action.label} {action.help} {key_words(action)}".lower() for w in words)
+        ]
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([Option(_line(*entry)) for entry in self._shown_entries])
+        options.highlighted = 0 if self._shown_entries else None
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._fill(event.value)
+
+    def on_input_submitted(self) -> None:
+        self._choose(self.query_one(OptionList).highlighted)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._choose(event.option_index)
+
+    def _choose(self, place: int | None) -> None:
+        if place is not None and place < len(self._shown_entries):
+            self.dismiss(self._shown_entries[place][0])
+
+    def action_move(self, steps: int) -> None:
+        options = self.query_one(OptionList)
+        if self._shown_entries:
+            place = (options.highlighted or 0) + steps
+            options.highlighted = min(max(place, 0), len(self._shown_entries) - 1)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+def _line(action: Action, is_possible: bool) -> Content:
+    key = f"{key_words(action) or '–':<16}"
+    label = f"{action.label:<12} "
+    if not is_possible:
+        return Content.styled(f"{key}{label}{action.help}  (not now)", "dim")
+    return Content.assemble((key, "bold $text-accent"), (label, "bold"), action.help)
+
+
+def _pane_help(screen: PlaceScreen) -> str:
+    """The help of the focused pane, without its marks."""
+    node = screen.focused
+    text = getattr(node, "HELP", None) if node is not None else None
+    if not isinstance(text, str):
+        return ""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("#")]
+    return " ".join(lines).replace("**", "").replace("`", "").strip()

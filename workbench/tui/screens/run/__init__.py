@@ -1,0 +1,3 @@
+"""Watching a flow run, record by record."""
+
+__all__: list[str] = []

@@ -1,0 +1,121 @@
+"""The figures of a run, drawn twice a second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from workbench.tui.port import Run
+from workbench.tui.store import Store
+from workbench.tui.text import clean, clip
+
+__all__ = ["RatesPane", "spark"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+_EMPTY = """No run yet. F5 starts the flow.
+
+in        events received
+out       events settled
+ms        answer time of a request
+lag       events that wait
+failed    records given up"""
+
+
+def spark(values: Sequence[float], width: int) -> str:
+    """The last values as bars, one a value, scaled to the greatest.
+
+    >>> spark([0, 1, 2, 4], 3)
+    '▃▅█'
+    """
+    last = list(values)[-width:]
+    top = max(last, default=0.0)
+    if top <= 0:
+        return _BARS[0] * len(last)
+    return "".join(_BARS[min(7, int(value / top * 7.99))] for value in last)
+
+
+class RatesPane(Static):
+    """Sparklines and counts of one run."""
+
+    HELP = """
+# Figures
+
+Events received and settled a second, answer times, what waits and what failed, over the last
+minute. **lag** is what the stream still holds for this flow; **in hand** what the engine holds.
+"""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False, classes="pane")
+        self.border_title = "Figures"
+        self.can_focus = True
+
+    def show(self, run: Run | None, store: Store | None) -> None:
+        """Draw the figures of this run, or how to get some."""
+        snapshot = run.snapshot() if run else None
+        if run is None or store is None or snapshot is None:
+            waiting = "connecting …" if run is not None and not run.is_over else _EMPTY
+            error = f"{clip(clean(run.error), 600)}" if run is not None and run.error else waiting
+            self.update(Content(error))
+            return
+        width = max(8, self.size.width - 20)
+        rates, health = store.rates, run.health
+        p50, p99 = rates.percentile(0.5), rates.percentile(0.99)
+        failures = sum(snapshot.failures.values())
+        in_flight = sum(stage.in_flight for stage in snapshot.stages)
+        waiting_records = sum(stage.waiting + stage.held_by_key for stage in snapshot.stages)
+        settled = snapshot.acked + snapshot.terminated
+        per_thousand = f"{snapshot.requests / settled * 1000:,.0f}" if settled else "–"
+        rows: list[tuple[str, str, str]] = [
+            ("in", spark(rates.received, width), f"{rates.per_second:,.0f}/s"),
+            ("out", spark(rates.settled, width), f"{_last(rates.settled):,.0f}/s"),
+            ("ms", spark(rates.latency, width), f"{_ms(p50)} p99 {_ms(p99)}"),
+        ]
+        lines: list[Content] = [
+            Content.assemble((f"{name:<5}", "bold"), bars, " ", value) for name, bars, value in rows
+        ]
+        lag = "–" if health is None or health.pending is None else f"{health.pending:,}"
+        pending = "–" if health is None or health.ack_pending is None else f"{health.ack_pending:,}"
+        api = f"{snapshot.api_used:,} of {snapshot.api_limit:,}" if snapshot.api_limit else "–"
+        facts = [
+            f"lag {lag}   ack pending {pending}",
+            f"in hand {snapshot.held_events:,} events, {snapshot.held_records:,} records",
+            f"in flight {in_flight}   waiting {waiting_records:,}   retries {snapshot.retries:,}",
+            f"written {snapshot.written:,}   acked {snapshot.acked:,}   nak {snapshot.naked:,}",
+            f"requests per 1,000 events {per_thousand}",
+            f"API calls today {api}",
+        ]
+        lines += [Content(fact) for fact in facts]
+        lines.append(
+            Content.styled(
+                f"✗ failed {failures:,}  {_codes(snapshot.failures)}", "bold $text-error"
+            )
+            if failures
+            else Content("failed 0")
+        )
+        if snapshot.state == "paused":
+            probe = snapshot.next_probe_seconds
+            when = "waits for you (p resumes)" if probe is None else f"looks again in {probe:.0f} s"
+            said = f"‖ {snapshot.pause_cause}: {clean(snapshot.pause_reason)}; {when}"
+            lines.insert(0, Content.styled(clip(said, 400), "bold $text-warning"))
+        if run.error:
+            lines.insert(0, Content.styled(f"✗ {clip(clean(run.error), 600)}", "bold $text-error"))
+        self.update(Content("\n").join(lines))
+
+
+def _last(values: Sequence[float]) -> float:
+    last = list(values)[-4:]
+    return sum(last) / len(last) if last else 0.0
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _codes(failures: Mapping[tuple[str, str], int]) -> str:
+    counts: dict[str, int] = {}
+    for (_, code), count in failures.items():
+        counts[code] = counts.get(code, 0) + count
+    most = sorted(counts.items(), key=lambda item: -item[1])[:2]
+    return clip("  ".join(f"{clean(code)} {count:,}" for code, count in most), 120)

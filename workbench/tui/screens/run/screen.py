@@ -1,0 +1,358 @@
+"""The place where a flow is watched: events, records, requests and answers, bound together."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.getters import query_one
+from textual.widgets import Input
+
+from workbench.errors import SettingsError
+from workbench.tui.actions import bindings
+from workbench.tui.files import write_bytes
+from workbench.tui.filters import parse_filter
+from workbench.tui.port import Run
+from workbench.tui.samples import Sample
+from workbench.tui.screens.place import PlaceScreen
+from workbench.tui.screens.run.details import (
+    Detail,
+    answer_text,
+    case_of,
+    event_text,
+    first_to_look_at,
+    request_text,
+)
+from workbench.tui.screens.run.rates import RatesPane
+from workbench.tui.screens.run.record_list import RecordList
+from workbench.tui.screens.run.starting import start_run, stop_run
+from workbench.tui.store import EventRow, RecordRow, Store
+from workbench.tui.text import clip, content
+from workbench.tui.widgets.deck import Deck
+from workbench.tui.widgets.dialogs import AskDialog
+from workbench.tui.widgets.event_list import EventList
+from workbench.tui.widgets.json_view import JsonView
+from workbench.tui.widgets.key_bar import KeyBar
+from workbench.tui.widgets.status_bar import StatusBar
+
+__all__ = ["RunScreen"]
+
+_SETTLE_SECONDS = 0.05
+"""How long the cursor rests on a row before the other panes follow."""
+
+
+class RunScreen(PlaceScreen):
+    """Draws from the store; steers the run by the methods that the command line uses too."""
+
+    PURPOSE = "Watch events become records, requests and answers; start, pause and stop the flow."
+    CSS_PATH = "screen.tcss"
+    AUTO_FOCUS = "#events"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
+
+    event_list = query_one("#events", EventList)
+    filter_field = query_one("#filter", Input)
+    rates = query_one("#rates", RatesPane)
+    record_list = query_one("#records", RecordList)
+    event_view = query_one("#event", JsonView)
+    request_view = query_one("#request", JsonView)
+    answer_view = query_one("#answer", JsonView)
+    deck = query_one("#run-body", Deck)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_whole = False
+        self._drawn_store: Store | None = None
+        self._wants_detail = False
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar()
+        yield Input(id="filter", placeholder="code:LOCK subject:crm. key:42 -state:ok text")
+        events = EventList(id="events")
+        views = {name: JsonView(id=name) for name in ("event", "request", "answer")}
+        for pane, title in ((events, "Events"), *((v, n.title()) for n, v in views.items())):
+            pane.add_class("pane")
+            pane.border_title = title
+        yield Deck(
+            events,
+            RatesPane(id="rates"),
+            views["event"],
+            RecordList(id="records"),
+            views["request"],
+            views["answer"],
+            tabs=(
+                ("records", "Records"),
+                ("request", "Request"),
+                ("answer", "Answer"),
+                ("event", "Event"),
+                ("rates", "Figures"),
+            ),
+            id="run-body",
+        )
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.filter_field.cursor_blink = False
+        self.filter_field.display = False
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    @property
+    def run_shown(self) -> Run | None:
+        return self.workbench.runs.run_of(self.workbench.path)
+
+    @property
+    def store(self) -> Store | None:
+        return self.workbench.runs.store_of(self.workbench.path)
+
+    def tick(self) -> None:
+        """Take over what happened since the last time."""
+        store = self.store
+        if store is not self._drawn_store:
+            self._drawn_store = store
+            self.event_list.store = store
+            self._show_details()
+        if store is None:
+            self._title()
+            return
+        changed = store.take_changed()
+        if changed:
+            self.event_list.update_rows(changed)
+            cursor = self.event_list.cursor
+            if cursor in changed:
+                self._wants_detail = True
+            self._title()
+        if self._wants_detail and not self.event_list.is_following:
+            self._show_details()
+
+    def figures(self) -> None:
+        """Figures, and the panes of a row that is being followed."""
+        self.rates.show(self.run_shown, self.store)
+        if self._wants_detail:
+            self._show_details()
+        self._title()
+        self.refresh_bindings()
+
+    def _title(self) -> None:
+        events, store = self.event_list, self.store
+        if store is None:
+            events.border_title = "Events  no run yet: F5 starts the flow"
+            return
+        chosen = events.filter
+        shown = f"{events.count:,}"
+        if chosen is not None:
+            unknown = f"  (unknown: {', '.join(chosen.unknown)})" if chosen.unknown else ""
+            shown += f" match {chosen.text}{unknown}"
+        gone = f"  {store.first:,} older not kept" if store.first else ""
+        events.border_title = content(clip(f"Events  {shown}{gone}", 160))
+        if events.is_following:
+            events.border_subtitle = "following"
+        else:
+            new = events.new_rows
+            events.border_subtitle = (
+                f"held still  {new:,} new, End follows" if new else "held still"
+            )
+
+    # -- one selection, all panes --------------------------------------------------------------
+
+    @on(EventList.Moved)
+    def _row_chosen(self) -> None:
+        self._wants_detail = True
+        if not self.event_list.is_following:
+            self._settle()
+
+    @work(exclusive=True, group="settle")
+    async def _settle(self) -> None:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        self._wants_detail = False
+        row, store = self.event_list.current, self.store
+        _show(self.event_view, event_text(row))
+        records = row.record_rows() if row is not None else []
+        if store is not None:
+            old = self.record_list.record
+            at = first_to_look_at(records)
+            if old is not None:  # the same record of the same event stays selected
+                same = [place for place, r in enumerate(records) if r.record is old.record]
+                at = same[0] if same else at
+            self.record_list.show(records, store, at)
+        self._show_record(self.record_list.record if records else None, row)
+
+    @on(RecordList.Chosen)
+    def _record_chosen(self, event: RecordList.Chosen) -> None:
+        self._show_record(event.record, self.event_list.current)
+
+    def _show_record(self, record: RecordRow | None, row: EventRow | None) -> None:
+        request = request_text(record, is_whole=self.is_whole)
+        answer = answer_text(record, is_whole=self.is_whole)
+        if record is None and row is not None:
+            request = Detail("Request", _why_nothing(row))
+            answer = Detail("Answer", "")
+        _show(self.request_view, request)
+        _show(self.answer_view, answer)
+
+    # -- actions -------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "start_stop":
+            return True if self.workbench.file is not None else None
+        if action == "pause":
+            run = self.run_shown
+            return True if run is not None and not run.is_over else None
+        needs_row = ("copy", "export", "sample", "whole", "freeze")
+        if action in needs_row and self.is_mounted:
+            return True if self.event_list.current is not None else None
+        if action in ("next_failure", "previous_failure"):
+            store = self.store
+            return True if store is not None and store.failures else None
+        return True
+
+    @work(exclusive=True, group="dialog")
+    async def action_start_stop(self) -> None:
+        run = self.run_shown
+        if run is not None and not run.is_over:
+            await stop_run(self.workbench)
+        else:
+            await start_run(self.workbench)
+
+    def action_pause(self) -> None:
+        run = self.run_shown
+        snapshot = run.snapshot() if run else None
+        if run is None or snapshot is None:
+            return
+        if snapshot.state == "paused":
+            run.resume()
+        else:
+            run.pause()
+        self.workbench.update_status()
+
+    def action_freeze(self) -> None:
+        if self.event_list.is_following:
+            self.event_list.freeze()
+            self._show_details()
+        else:
+            self.event_list.action_follow()
+        self._title()
+
+    def action_follow(self) -> None:
+        self.event_list.action_follow()
+        self._title()
+
+    def action_filter(self) -> None:
+        self.filter_field.display = True
+        self.filter_field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        self.event_list.set_filter(parse_filter(event.value))
+        self._title()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        if not self.filter_field.value:
+            self.filter_field.display = False
+        self.event_list.focus()
+
+    def key_escape(self) -> None:
+        """Step back: out of the filter, then out of the zoom, then to the list."""
+        if self.filter_field.display:
+            self.filter_field.value = ""
+            self.filter_field.display = False
+            self.event_list.focus()
+        elif self.maximized is not None:
+            self.minimize()
+        else:
+            self.event_list.focus()
+
+    def action_next_failure(self, step: int = 1) -> None:
+        store, events = self.store, self.event_list
+        if store is None or not store.failures:
+            return
+        numbers = [number for number in store.failures if number >= store.first]
+        here = events.cursor if events.cursor is not None and not events.is_following else -1
+        if step > 0:
+            place = bisect_right(numbers, here)
+            ordered = numbers[place:] + numbers[:place]
+        else:
+            place = bisect_left(numbers, here) if here >= 0 else len(numbers)
+            ordered = numbers[:place][::-1] + numbers[place:][::-1]
+        if not any(events.go_to(number) for number in ordered):
+            self.workbench.tell("no failure matches the filter", severity="warning")
+        events.focus()
+
+    def action_previous_failure(self) -> None:
+        self.action_next_failure(-1)
+
+    def action_copy(self) -> None:
+        focused = self.focused
+        if isinstance(focused, JsonView):
+            text = focused.selected_text or focused.copied
+            self.workbench.copy(text, str(focused.id))
+            return
+        row = self.event_list.current
+        if row is not None:
+            self.workbench.copy(event_text(row).copied, f"event {row.sequence}")
+
+    @work(exclusive=True, group="dialog")
+    async def action_export(self) -> None:
+        row, store = self.event_list.current, self.store
+        if row is None or store is None:
+            return
+        case = case_of(row, row.record_rows(), store)
+        name = f"event-{row.stream}-{row.sequence}.json"
+        path = await self.app.push_screen_wait(AskDialog("Write the event's case to", name, _wrong))
+        if path is None:
+            return
+        try:
+            write_bytes(Path(path.strip()), case)
+        except SettingsError as error:
+            self.workbench.tell(str(error), severity="error")
+        else:
+            self.workbench.tell(f"{len(case):,} bytes written to {path}")
+
+    def action_whole(self) -> None:
+        self.is_whole = not self.is_whole
+        self._show_details()
+
+    async def action_sample(self) -> None:
+        row = self.event_list.current
+        if row is None or row.event is None:
+            return
+        from workbench.tui.screens.edit.screen import EditScreen
+
+        await self.workbench.go("edit")
+        screen = self.app.screen
+        if isinstance(screen, EditScreen):
+            screen.use_sample(Sample.captured(row.event, "run"))
+
+    def action_zoom(self) -> None:
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+
+
+def _show(view: JsonView, detail: Detail) -> None:
+    view.border_title = content(clip(detail.title, 160))
+    view.show(detail.text, copied=detail.copied or detail.text)
+
+
+def _why_nothing(row: EventRow) -> str:
+    if row.is_failure:
+        return f"// nothing was sent: {row.reason}"
+    if row.calls:
+        return "// no longer kept in memory: newer requests took its place"
+    return f"// nothing was sent yet ({row.state})"
+
+
+def _wrong(text: str) -> str:
+    path = Path(text.strip())
+    if not text.strip() or path.is_dir():
+        return "give the name of a file"
+    return f"{path} exists already" if path.exists() else ""

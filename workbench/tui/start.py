@@ -1,0 +1,64 @@
+"""From a path and settings to the running application."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.app.desk import Desk
+from workbench.app.settings import Settings
+from workbench.errors import SettingsError
+from workbench.tui.config import config_path, load_config, load_state, save_state, state_path
+from workbench.tui.port import Faults
+
+if TYPE_CHECKING:
+    from workbench.engine import DeadLetters
+    from workbench.flow import Flow
+
+__all__ = ["start"]
+
+
+async def start(
+    path: Path | None,
+    settings: Settings,
+    *,
+    dead_letters: Callable[[Flow], DeadLetters],
+    faults: Faults | None,
+) -> int:
+    """Run the application until the user leaves it; see `workbench.tui.run`.
+
+    Raises:
+        SettingsError: no terminal, no such path, or a wrong `config.toml`.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError(
+            "the application needs a terminal; run flows without one by `workbench --headless FLOW`"
+        )
+    place = _place(path)
+    config = load_config(config_path())
+    state = load_state(state_path())
+    from workbench.tui.app import WorkbenchApp
+
+    desk = Desk(settings, dead_letters)
+    app = WorkbenchApp(place, desk, config=config, state=state, faults=faults)
+    try:
+        await app.run_async()
+    finally:
+        await desk.aclose()
+        save_state(state_path(), state)
+    return app.return_code or 0
+
+
+def _place(path: Path | None) -> Path:
+    """Where flows are looked for; a flow file that is not there yet is a new one.
+
+    Raises:
+        SettingsError: there is nothing, and nothing can be made there.
+    """
+    if path is None:
+        return Path("flows") if Path("flows").is_dir() else Path()
+    if not path.exists() and path.suffix not in (".yaml", ".yml"):
+        raise SettingsError(f"{path} is neither a folder nor a flow file (.yaml)")
+    return path

@@ -1,0 +1,82 @@
+"""How things stand, in the words of the line on top."""
+
+from __future__ import annotations
+
+from workbench.tui.files import OpenFile
+from workbench.tui.port import Run
+from workbench.tui.store import Store
+from workbench.tui.widgets.status_bar import Part
+
+__all__ = ["run_word", "status_parts"]
+
+
+def run_word(run: Run | None) -> tuple[str, str]:
+    """The run's state in words, with its tone."""
+    if run is None:
+        return "■ stopped", ""
+    snapshot = run.snapshot()
+    if run.is_over:
+        return ("✗ ENDED: error", "error") if run.error else ("■ stopped", "")
+    if snapshot is None:
+        return "… connecting", "warning"
+    since = _clock(snapshot.uptime_seconds)
+    if snapshot.state == "running":
+        return f"▶ LIVE {since}", "ok"
+    if snapshot.state == "paused":
+        return f"‖ PAUSED {snapshot.pause_cause}", "warning"
+    return f"… {snapshot.state}", "warning"
+
+
+def status_parts(
+    file: OpenFile | None, run: Run | None, store: Store | None, failed: int, is_sandbox: bool
+) -> tuple[Part, ...]:
+    """The parts of the line for one flow."""
+    name = file.path.name if file else "no file"
+    dirty = "* unsaved" if file and file.is_dirty else ""
+    word, tone = run_word(run)
+    parts = [
+        Part(name, dirty, "warning" if dirty else "", "app.mode_edit"),
+        Part("", word, tone, "app.mode_run"),
+        _nats(run),
+        _org(run, is_sandbox),
+    ]
+    if run is not None and store is not None and not run.is_over:
+        health = run.health
+        lag = f" lag {health.pending:,}" if health and health.pending is not None else ""
+        parts.append(Part("", f"{store.rates.per_second:,.0f}/s{lag}", "", "app.mode_run"))
+    badge = f"✗ {failed:,} failed" if failed else "0 failed"
+    parts.append(Part("", badge, "error" if failed else "", "app.mode_failed"))
+    return tuple(parts)
+
+
+def _nats(run: Run | None) -> Part:
+    health = run.health if run and not run.is_over else None
+    if health is None:
+        return Part("", "NATS –", "", "app.mode_health")
+    if not health.is_nats_up:
+        return Part("", "NATS ✗ down", "error", "app.mode_health")
+    return Part("", "NATS ●", "ok", "app.mode_health")
+
+
+def _org(run: Run | None, is_sandbox: bool) -> Part:
+    """The org with its kind in words; one that is not the sandbox stands out."""
+    if run is None:
+        word = "SF sandbox" if is_sandbox else "SF –"
+        return Part("", word, "", "app.mode_health")
+    snapshot = run.snapshot()
+    used = ""
+    if snapshot and snapshot.api_limit:
+        used = f" {_thousands(snapshot.api_used)}/{_thousands(snapshot.api_limit)}"
+    if run.target.is_harmless:
+        return Part("", f"SF ● SANDBOX{used}", "ok", "app.mode_health")
+    org = run.target.org.removeprefix("https://").split(".")[0]
+    return Part(org, f"SF ● REAL ORG{used}", "alarm", "app.mode_health")
+
+
+def _thousands(number: int) -> str:
+    return f"{number // 1000}k" if number >= 10_000 else str(number)
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

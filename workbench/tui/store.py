@@ -1,0 +1,502 @@
+"""What the screens know of a run: rows of events, calls, rates and log lines, all bounded.
+
+An observer of the engine that only puts notices aside; `absorb`, called by the application's
+timer, turns them into rows. Nothing here knows a widget, and nothing here decides.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.model import Answer, Batch, Event, FailedBatch, Outcome, Record, Written
+from workbench.observe import (
+    BatchAnswered,
+    BatchSent,
+    ConnectionChanged,
+    EventsReceived,
+    EventsSettled,
+    FlowPaused,
+    FlowResumed,
+    FlowStarted,
+    FlowStopped,
+    Notice,
+    Snapshot,
+    StoreFailed,
+)
+
+__all__ = ["Call", "EventRow", "Line", "Log", "Rates", "RecordRow", "Store", "outcome_word"]
+
+_MAX_BYTES = 64 * 1024 * 1024
+"""Event data kept, and about so much again of requests and answers."""
+_MAX_WAITING = 50_000
+"""Events in notices put aside before they are absorbed where they arrive."""
+_RECORD_COST = 4
+"""A decoded record takes about so many times the bytes of its text."""
+
+_WORDS = {
+    "Written": "written",
+    "Refused": "REFUSED",
+    "RolledBack": "rolled back",
+    "Deferred": "deferred",
+    "Unsent": "not sent",
+    "Unknown": "UNKNOWN",
+}
+_RANK = ("Refused", "Unknown", "Deferred", "Unsent", "RolledBack", "Written")
+
+
+def outcome_word(outcome: Outcome | None) -> str:
+    """What became of a record, in a word or two; capitals where a person is needed."""
+    return "in flight" if outcome is None else _WORDS[type(outcome).__name__]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request and its answer. `batch` and `answer` become None once they are forgotten."""
+
+    id: str
+    task: str
+    attempt: int
+    records: int
+    started: float
+    why: str
+    batch: Batch | None
+    answer: Answer | None = None
+    seconds: float = 0.0
+    is_forgotten: bool = False
+    cost: int = 0
+
+    @property
+    def is_answered(self) -> bool:
+        return self.answer is not None or self.is_forgotten
+
+
+@dataclass(slots=True)
+class RecordRow:
+    """One record of an event within one call: `index` is its place in the whole request."""
+
+    call: Call
+    index: int
+    record: Record
+    outcome: Outcome | None
+
+    @property
+    def result(self) -> Any:
+        """The server's own result for it, None where there was none."""
+        answer = self.call.answer
+        if answer is None or self.index >= len(answer.results):
+            return None
+        return answer.results[self.index]
+
+
+class EventRow:
+    """One event's life, as far as the engine told it.
+
+    Attributes:
+        number: its place in the list since the start, from 0.
+        state: received, in flight, answered, ok, retry, FAILED, in words for the list.
+        codes: of what kept its records from being written, most recent try only.
+        calls: the requests that carried its records, as (call, first index, how many).
+        event: None once its bytes were forgotten.
+    """
+
+    __slots__ = (
+        "calls",
+        "codes",
+        "event",
+        "failed",
+        "is_failure",
+        "milliseconds",
+        "number",
+        "reason",
+        "records",
+        "seen",
+        "sequence",
+        "size",
+        "state",
+        "stream",
+        "subject",
+        "tries",
+    )
+
+    def __init__(self, number: int, event: Event, seen: float) -> None:
+        self.number = number
+        self.event: Event | None = event
+        self.stream = event.stream
+        self.sequence = event.sequence
+        self.subject = event.subject
+        self.size = len(event.data)
+        self.tries = event.num_delivered
+        self.seen = seen
+        self.state = "received"
+        self.codes: tuple[str, ...] = ()
+        self.reason = ""
+        self.is_failure = False
+        self.records = 0
+        self.milliseconds = 0.0
+        self.calls: list[tuple[Call, int, int]] = []
+        self.failed: tuple[str, ...] = ()
+
+    def record_rows(self) -> list[RecordRow]:
+        """Its records by the newest call of each; empty where they were forgotten."""
+        rows: dict[tuple[str, int], RecordRow] = {}
+        for call, first, count in self.calls:
+            if call.batch is None:
+                continue
+            records = call.batch.records
+            for place in range(count):
+                index = first + place
+                outcome = call.answer.outcomes[index] if call.answer else None
+                record = records[index]
+                rows[(call.task, id(record))] = RecordRow(call, index, record, outcome)
+        return list(rows.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the log: seconds since the epoch, info, warning or error, one sentence."""
+
+    time: float
+    level: str
+    text: str
+
+
+class Log:
+    """The last lines, of all flows; `revision` grows with every line."""
+
+    def __init__(self, size: int = 5_000) -> None:
+        self.lines: deque[Line] = deque(maxlen=size)
+        self.revision = 0
+
+    def add(self, level: str, text: str) -> None:
+        self.lines.append(Line(time.time(), level, text))
+        self.revision += 1
+
+
+@dataclass(slots=True)
+class Rates:
+    """Figures over time, one sample every half second; newest last."""
+
+    received: deque[float] = field(default_factory=lambda: deque(maxlen=120))
+    settled: deque[float] = field(default_factory=lambda: deque(maxlen=120))
+    latency: deque[float] = field(default_factory=lambda: deque(maxlen=120))
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
+    _last: tuple[float, int, int] | None = None
+    _since: list[float] = field(default_factory=list)
+
+    def answered(self, seconds: float) -> None:
+        self.recent.append(seconds)
+        self._since.append(seconds)
+
+    def sample(self, snapshot: Snapshot, now: float) -> None:
+        """Take the figures at `now`, in seconds that only go forward."""
+        settled = snapshot.acked + snapshot.terminated
+        last, self._last = self._last, (now, snapshot.received, settled)
+        if last is None or now <= last[0]:
+            return
+        seconds = now - last[0]
+        self.received.append((snapshot.received - last[1]) / seconds)
+        self.settled.append((settled - last[2]) / seconds)
+        times = sorted(self._since)
+        self.latency.append(times[len(times) // 2] * 1e3 if times else 0.0)
+        self._since.clear()
+
+    @property
+    def per_second(self) -> float:
+        """Events received a second, over the last two seconds."""
+        last = list(self.received)[-4:]
+        return sum(last) / len(last) if last else 0.0
+
+    def percentile(self, share: float) -> float | None:
+        """Milliseconds that this share of the last calls stayed within; None before the first."""
+        if not self.recent:
+            return None
+        times = sorted(self.recent)
+        return times[min(int(share * len(times)), len(times) - 1)] * 1e3
+
+
+class Store:
+    """Rows of one run, at most `size` of them; the oldest give way.
+
+    Attributes:
+        revision: grows whenever anything changed.
+        changed: numbers of rows that changed since `take_changed` was last called.
+        key_fields: by task, the field whose value is shown as a record's key.
+    """
+
+    def __init__(
+        self,
+        size: int = 20_000,
+        *,
+        log: Log | None = None,
+        key_fields: Mapping[str, str] | None = None,
+    ) -> None:
+        self.size = size
+        self.log = log or Log()
+        self.key_fields = dict(key_fields or {})
+        self.rates = Rates()
+        self.revision = 0
+        self.end = 0
+        self.failures: list[int] = []
+        self.pause = ""
+        self.stopped: str | None = None
+        self._ring: list[EventRow | None] = [None] * size
+        self._index: dict[tuple[str, int], int] = {}
+        self._changed: set[int] = set()
+        self._calls: dict[str, Call] = {}
+        self._kept_calls: deque[Call] = deque()
+        self._call_bytes = 0
+        self._event_bytes = 0
+        self._oldest_bytes = 0
+        self._notices: deque[Notice] = deque()
+        self._waiting = 0
+
+    # -- the engine's side -------------------------------------------------------------------
+
+    def notify(self, notice: Notice) -> None:
+        """Put a notice aside; the timer takes it from there."""
+        self._notices.append(notice)
+        if isinstance(notice, EventsReceived):
+            self._waiting += len(notice.events)
+            if self._waiting > _MAX_WAITING:
+                self.absorb()
+
+    # -- the screens' side -------------------------------------------------------------------
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest row still kept."""
+        return max(0, self.end - self.size)
+
+    def row(self, number: int) -> EventRow | None:
+        """The row of that number, None where it is gone or not there yet."""
+        if not self.first <= number < self.end:
+            return None
+        return self._ring[number % self.size]
+
+    def rows(self) -> Iterable[EventRow]:
+        """All rows kept, oldest first."""
+        for number in range(self.first, self.end):
+            row = self._ring[number % self.size]
+            if row is not None:
+                yield row
+
+    def take_changed(self) -> set[int]:
+        """Numbers of the rows that are new or changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def key_of(self, task: str, record: Record) -> str:
+        """What a person knows the record by; empty where nothing tells."""
+        name = self.key_fields.get(task, "")
+        for candidate in (name, "Id", "id"):
+            value = record.get(candidate) if candidate else None
+            if value is not None:
+                return str(value)
+        return ""
+
+    def row_key(self, row: EventRow) -> str:
+        """The key of the event's first record."""
+        for call, first, count in row.calls:
+            if call.batch is not None and count:
+                return self.key_of(call.task, call.batch.records[first])
+        return ""
+
+    def absorb(self) -> bool:
+        """Turn what was put aside into rows; whether anything changed."""
+        if not self._notices:
+            return False
+        notices, self._notices = self._notices, deque()
+        self._waiting = 0
+        for notice in notices:
+            self._take(notice)
+        self.revision += 1
+        return True
+
+    # -- notices ------------------------------------------------------------------------------
+
+    def _take(self, notice: Notice) -> None:
+        if isinstance(notice, EventsReceived):
+            self._received(notice.events)
+        elif isinstance(notice, BatchSent):
+            self._sent(notice)
+        elif isinstance(notice, BatchAnswered):
+            self._answered(notice)
+        elif isinstance(notice, EventsSettled):
+            self._settled(notice)
+        elif isinstance(notice, StoreFailed):
+            for event in notice.events:
+                self._set(event, "retry", reason=notice.reason)
+            self._say("error", notice.flow, f"failed batches can't be stored: {notice.reason}")
+        elif isinstance(notice, FlowPaused):
+            self.pause = notice.reason
+            self._say("warning", notice.flow, f"paused ({notice.cause}): {notice.reason}")
+        elif isinstance(notice, FlowResumed):
+            self.pause = ""
+            self._say("info", notice.flow, f"goes on after {notice.seconds:.1f} s of pause")
+        elif isinstance(notice, FlowStarted):
+            self._say("info", notice.flow, "started")
+        elif isinstance(notice, FlowStopped):
+            self.stopped = notice.error or ""
+            level = "error" if notice.error else "info"
+            self._say(level, notice.flow, f"stopped{f': {notice.error}' if notice.error else ''}")
+        elif isinstance(notice, ConnectionChanged):
+            level = "info" if notice.state == "connected" else "warning"
+            self._say(level, notice.flow, f"{notice.what} {notice.state}: {notice.detail}")
+
+    def _say(self, level: str, flow: str, text: str) -> None:
+        self.log.add(level, f"{flow}: {text}")
+
+    def _received(self, events: Sequence[Event]) -> None:
+        now, index, ring, size = time.time(), self._index, self._ring, self.size
+        for event in events:
+            place = (event.stream, event.sequence)
+            number = index.get(place)
+            if number is None:
+                number = self.end
+                old = ring[number % size]
+                if old is not None:
+                    self._forget(old)
+                ring[number % size] = EventRow(number, event, now)
+                index[place] = number
+                self.end = number + 1
+            else:
+                row = self.row(number)
+                if row is not None:
+                    row.tries = event.num_delivered
+                    row.state = "received"
+                    self._event_bytes -= row.size if row.event is not None else 0
+                    row.event = event
+            self._event_bytes += len(event.data)
+            self._changed.add(number)
+        self._trim_events()
+
+    def _forget(self, row: EventRow) -> None:
+        self._index.pop((row.stream, row.sequence), None)
+        if row.event is not None:
+            self._event_bytes -= row.size
+        if row.is_failure and self.failures and self.failures[0] <= row.number:
+            self.failures = [number for number in self.failures if number > row.number]
+        self._changed.discard(row.number)
+
+    def _trim_events(self) -> None:
+        self._oldest_bytes = max(self._oldest_bytes, self.first)
+        while self._event_bytes > _MAX_BYTES and self._oldest_bytes < self.end - 1:
+            row = self.row(self._oldest_bytes)
+            if row is not None and row.event is not None:
+                self._event_bytes -= row.size
+                row.event = None
+            self._oldest_bytes += 1
+
+    def _sent(self, notice: BatchSent) -> None:
+        batch = notice.batch
+        call = Call(batch.id, batch.task, batch.attempt, len(batch), time.time(), notice.why, batch)
+        self._calls[batch.id] = call
+        first = 0
+        for part in notice.parts:
+            count = len(part.records)
+            row = self._row_of(part.event)
+            if row is not None:
+                row.calls.append((call, first, count))
+                row.state = "in flight"
+                row.records = max(row.records, part.start + count)
+                self._changed.add(row.number)
+            first += count
+
+    def _answered(self, notice: BatchAnswered) -> None:
+        batch, answer = notice.batch, notice.answer
+        call = self._calls.pop(batch.id, None)
+        if call is not None:
+            call.answer, call.seconds = answer, notice.seconds
+            self._keep(call)
+        self.rates.answered(notice.seconds)
+        outcomes = answer.outcomes
+        is_all_written = all(type(outcome) is Written for outcome in outcomes)
+        milliseconds = notice.seconds * 1e3
+        first = 0
+        for part in notice.parts:
+            count = len(part.records)
+            row = self._row_of(part.event)
+            if row is not None:
+                row.milliseconds = milliseconds
+                if is_all_written:
+                    row.state, row.codes = "written", ()
+                else:
+                    _judge(row, outcomes[first : first + count])
+                self._changed.add(row.number)
+            first += count
+
+    def _keep(self, call: Call) -> None:
+        exchange = call.answer.exchange if call.answer else None
+        size = len(exchange.request_body) + len(exchange.response_body) if exchange else 0
+        call.cost = size * (1 + _RECORD_COST) + 200 * call.records
+        self._kept_calls.append(call)
+        self._call_bytes += call.cost
+        while self._call_bytes > _MAX_BYTES * 2 and len(self._kept_calls) > 1:
+            old = self._kept_calls.popleft()
+            self._call_bytes -= old.cost
+            old.batch = old.answer = None
+            old.is_forgotten = True
+
+    def _settled(self, notice: EventsSettled) -> None:
+        for event in notice.acked:
+            number = self._index.get((event.stream, event.sequence))
+            row = None if number is None else self._ring[number % self.size]
+            if row is not None:
+                row.state, row.codes = "ok", ()
+                self._changed.add(row.number)
+        for event, delay in notice.naked:
+            self._set(event, f"retry {_short(delay)}")
+        for event, batches in notice.terminated:
+            self._failed(event, batches)
+
+    def _failed(self, event: Event, batches: Sequence[FailedBatch]) -> None:
+        row = self._row_of(event)
+        codes = tuple(
+            dict.fromkeys(
+                record.code for batch in batches for record in batch.failures if record.code
+            )
+        )
+        reason = batches[0].reason if batches else ""
+        if row is not None:
+            row.state, row.reason = "FAILED", reason
+            row.codes = codes or (batches[0].kind.upper() if batches else "FAILED",)
+            row.failed = tuple(batch.id for batch in batches)
+            row.is_failure = True
+            if row.number not in self.failures[-50:]:
+                insort(self.failures, row.number)
+            self._changed.add(row.number)
+        for batch in batches:
+            place = f"{batch.stream}:{batch.sequence}"
+            self._say("error", batch.flow, f"{batch.task}: event {place} kept: {batch.reason}")
+
+    def _set(self, event: Event, state: str, *, reason: str = "") -> None:
+        row = self._row_of(event)
+        if row is not None:
+            row.state = state
+            row.reason = reason or row.reason
+            self._changed.add(row.number)
+
+    def _row_of(self, event: Event) -> EventRow | None:
+        number = self._index.get((event.stream, event.sequence))
+        return None if number is None else self._ring[number % self.size]
+
+
+def _judge(row: EventRow, outcomes: Sequence[Outcome]) -> None:
+    """State and codes of an event whose records did not all get written."""
+    kinds = {type(outcome).__name__ for outcome in outcomes}
+    worst = next((kind for kind in _RANK if kind in kinds), "Written")
+    row.state = _WORDS[worst]
+    row.codes = tuple(
+        dict.fromkeys(o.code for o in outcomes if not isinstance(o, Written) and o.code)
+    )
+
+
+def _short(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if seconds < 3_600 else f"{seconds / 3_600:.0f}h"

@@ -1,0 +1,71 @@
+"""A read-only pane for a request, an answer or an event, coloured where that is cheap."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widgets import TextArea
+
+from workbench.tui.syntax import install, language
+from workbench.tui.text import MAX_LINE, clean_lines
+
+__all__ = ["JsonView"]
+
+_MOST_COLOURED = 64 * 1024
+_MOST_SHOWN = 256 * 1024
+
+
+class JsonView(TextArea):
+    """Shows text cleaned and clipped; `full_text` is what copy and export take."""
+
+    HELP = """
+# A document
+
+The arrows and the mouse scroll and select; **y** copies, **z** makes it fill the screen.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, *, id: str | None = None, grammar: str = "json") -> None:
+        super().__init__(
+            "", id=id, read_only=True, show_line_numbers=False, soft_wrap=True, tab_behavior="focus"
+        )
+        self.cursor_blink = False
+        self.show_cursor = False
+        self.highlight_cursor_line = False
+        self._wanted = language(grammar)
+        self.full_text = ""
+        self.copied = ""
+
+    def on_mount(self) -> None:
+        install(self)
+
+    def show(self, text: str, *, copied: str | None = None) -> None:
+        """Show a text; `copied` is what copy takes instead, where that is something else."""
+        self.copied = text if copied is None else copied
+        if text == self.full_text:
+            return
+        self.full_text = text
+        shown = _shortened(clean_lines(text[:_MOST_SHOWN]))
+        if len(text) > _MOST_SHOWN:
+            shown += f"\n… {len(text) - _MOST_SHOWN:,} characters more; x writes all to a file"
+        wanted = self._wanted if len(text) <= _MOST_COLOURED else None
+        if self.language != wanted:
+            self.language = wanted
+        self.load_text(shown)
+
+    def go_to_line(self, line: int) -> None:
+        """Put a line, from 0, at the top."""
+        self.scroll_to(y=line, animate=False)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_LINE:
+        return text
+    return "\n".join(
+        line
+        if len(line) <= MAX_LINE
+        else f"{line[:MAX_LINE]}… {len(line) - MAX_LINE:,} characters more"
+        for line in text.split("\n")
+    )
