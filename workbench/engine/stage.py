@@ -177,6 +177,8 @@ class Stage:
         size = self.limits.max_records
         if len(units) == 1 and len(units[0].records) > size:
             records = units[0].records
+            # The flow may wish for smaller groups than one request can hold all of it in.
+            size = max(size, -(-len(records) // self.limits.max_groups))
             groups = [
                 Group(records[start : start + size], all_or_none=True)
                 for start in range(0, len(records), size)
