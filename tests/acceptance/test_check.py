@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -121,3 +122,28 @@ def test_unknown_options_are_a_sentence_and_code_2() -> None:
     done = run("check", "--nonsense", COMPOSITE_FLOW)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["workbench", "pre"], "plain,preview"),
+        (["workbench", "--head"], "plain,--headless"),
+        (["workbench", "check", "--form"], "plain,--format"),
+        (["workbench", "--headless", "--drain"], "plain,--drain-timeout"),
+    ],
+)
+def test_shells_can_complete(words: list[str], offered: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM],
+        capture_output=True,
+        env={
+            **os.environ,
+            "_WORKBENCH_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+        },
+        timeout=60,
+        check=False,
+    )
+    assert offered in done.stdout.decode().splitlines()

@@ -76,7 +76,8 @@ class _Root(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # While a shell asks for completions, no word yet means that any command may come.
-        return super().parse_args(ctx, args if ctx.resilient_parsing else _with_command(args))
+        is_open = ctx.resilient_parsing and not args
+        return super().parse_args(ctx, args if is_open else _with_command(args))
 
     def shell_complete(
         self, ctx: click.Context, incomplete: str
