@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from workbench.app.watch import StreamWatch
 from workbench.engine import (
     MAX_HELD_EVENTS,
     DeadLetters,
@@ -64,6 +65,7 @@ class OpenFlow:
     source: JetStreamSource
     connection: Connection
     clients: tuple[SalesforceClient, ...]
+    watch: StreamWatch
 
     def not_ready(self) -> list[str]:
         """Why it does not take events into Salesforce right now, one sentence each."""
@@ -130,7 +132,15 @@ async def open_flow(
             max_held_events=flow.source.max_ack_pending or MAX_HELD_EVENTS,
         )
         engines.append(engine)
-        yield OpenFlow(flow, engine, source, connection, tuple(clients.values()))
+        watch = StreamWatch(
+            flow.name, source, connection, flow.source.subject, engine.observers.notify
+        )
+        watching = asyncio.create_task(watch.run(), name=f"{flow.name}-watch")
+        try:
+            yield OpenFlow(flow, engine, source, connection, tuple(clients.values()), watch)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
 
 def _pace(task: SubscriberTask) -> Pace:

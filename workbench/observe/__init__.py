@@ -19,6 +19,8 @@ from workbench.observe.notices import (
     Observers,
     Part,
     StoreFailed,
+    StreamInDanger,
+    StreamSeen,
 )
 from workbench.observe.snapshot import Snapshot, StageSnapshot
 
@@ -40,4 +42,6 @@ __all__ = [
     "Snapshot",
     "StageSnapshot",
     "StoreFailed",
+    "StreamInDanger",
+    "StreamSeen",
 ]

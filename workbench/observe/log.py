@@ -28,6 +28,8 @@ from workbench.observe.notices import (
     FlowStopped,
     Notice,
     StoreFailed,
+    StreamInDanger,
+    StreamSeen,
 )
 
 __all__ = ["LEVELS", "Form", "Level", "LogHandler", "LogObserver"]
@@ -143,6 +145,18 @@ def _lines(notice: Notice) -> Iterator[_Line]:
                 "store_failed",
                 {"reason": notice.reason, "events": len(notice.events), **_place(notice.events)},
             )
+        case StreamSeen():
+            yield (
+                "debug",
+                "stream",
+                {
+                    "pending": notice.pending,
+                    "ack_pending": notice.ack_pending,
+                    "oldest_seconds": notice.oldest_seconds,
+                },
+            )
+        case StreamInDanger():
+            yield "warning", "stream_in_danger", {"warning": notice.warning}
         case ConnectionChanged():
             level: Level = "info" if notice.state == "connected" else "warning"
             yield (

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from workbench.observe.notices import BatchAnswered, Notice
+from workbench.observe.notices import BatchAnswered, Notice, StreamInDanger, StreamSeen
 from workbench.observe.snapshot import Snapshot
 
 __all__ = ["Metrics"]
@@ -53,9 +53,35 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._ack_pending = Gauge(
+            "workbench_stream_ack_pending",
+            "Events that the server has delivered to any process and that are not settled.",
+            ("flow",),
+            registry=self._registry,
+        )
+        self._oldest = Gauge(
+            "workbench_stream_oldest_seconds",
+            "Age of the oldest event that is not settled, 0 where all are.",
+            ("flow",),
+            registry=self._registry,
+        )
+        self._dangers = Counter(
+            "workbench_stream_dangers",
+            "Warnings that events are about to leave the stream unwritten, or have left it.",
+            ("flow",),
+            registry=self._registry,
+        )
+
     def notify(self, notice: Notice) -> None:
-        if not isinstance(notice, BatchAnswered):
-            return
+        if isinstance(notice, StreamSeen):
+            self._ack_pending.labels(notice.flow).set(notice.ack_pending)
+            self._oldest.labels(notice.flow).set(notice.oldest_seconds or 0.0)
+        elif isinstance(notice, StreamInDanger):
+            self._dangers.labels(notice.flow).inc()
+        elif isinstance(notice, BatchAnswered):
+            self._answered(notice)
+
+    def _answered(self, notice: BatchAnswered) -> None:
         flow, task, exchange = notice.flow, notice.batch.task, notice.answer.exchange
         status = str(exchange.status) if exchange and exchange.status else "none"
         self._answers.labels(flow, task, status).inc()

@@ -28,6 +28,8 @@ __all__ = [
     "Observers",
     "Part",
     "StoreFailed",
+    "StreamInDanger",
+    "StreamSeen",
 ]
 
 _log = logging.getLogger("workbench")
@@ -137,6 +139,25 @@ class ConnectionChanged:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamSeen:
+    """A look at the durable: events not delivered yet, events delivered and not settled, and the
+    age in seconds of the oldest of them (None where there is none)."""
+
+    flow: str
+    pending: int
+    ack_pending: int
+    oldest_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInDanger:
+    """Events are about to leave the stream unwritten, or have left it; `warning` is the sentence."""
+
+    flow: str
+    warning: str
+
+
 Notice = (
     FlowStarted
     | FlowStopped
@@ -148,6 +169,8 @@ Notice = (
     | FlowPaused
     | FlowResumed
     | ConnectionChanged
+    | StreamSeen
+    | StreamInDanger
 )
 
 
