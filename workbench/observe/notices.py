@@ -152,7 +152,7 @@ class StreamSeen:
 
 @dataclass(frozen=True, slots=True)
 class StreamInDanger:
-    """Events are about to leave the stream unwritten, or have left it; `warning` is the sentence."""
+    """Events are about to leave the stream unwritten, or have left it: `warning` says which."""
 
     flow: str
     warning: str
