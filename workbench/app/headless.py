@@ -11,11 +11,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.app.dead_letters import file_stores
 from workbench.app.fleet import Fleet, Member
 from workbench.app.http import StatusServer
 from workbench.app.settings import Settings
-from workbench.failed import FileStore
-from workbench.flow import Flow
 from workbench.observe import FlowStarted, Notice, Observer, Snapshot
 from workbench.observe.log import LogHandler, LogObserver
 
@@ -62,7 +61,7 @@ async def run_headless(
     """
     fleet = Fleet(
         settings,
-        lambda flow: FileStore(_failed_file(options.failed_dir, flow)),
+        file_stores(options.failed_dir),
         [log, _Collector(), *observers],
         options.drain_timeout_seconds,
     )
@@ -76,11 +75,6 @@ async def run_headless(
             log.line("info", "listening", {"host": options.http[0], "port": server.port})
         members = await fleet.run(paths)
     return Result(members, signals.count > 1)
-
-
-def _failed_file(folder: Path, flow: Flow) -> Path:
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in flow.name)
-    return folder / f"{safe}.jsonl"
 
 
 async def _serve(fleet: Fleet, address: tuple[str, int]) -> StatusServer:

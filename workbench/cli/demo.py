@@ -12,7 +12,7 @@ import click
 from workbench.app.ledger import Ledger, balance
 from workbench.app.settings import Settings, failed_folder
 from workbench.cli import exits
-from workbench.errors import SettingsError
+from workbench.cli.options import open_sandbox
 from workbench.observe import Snapshot
 
 __all__ = ["command"]
@@ -63,24 +63,21 @@ async def _demonstrate(count: int, seed: int, path: Path | None) -> _Outcome:
     from workbench.app.flows import load_flow
     from workbench.app.publishing import Message
     from workbench.app.rehearsal import rehearse
-    from workbench.sandbox import Sandbox, SandboxError, SandboxOptions
+    from workbench.sandbox import SandboxOptions
     from workbench.sandbox.traffic import SAMPLE_FLOW, contacts
 
     click.echo("Starting nats-server and the Salesforce emulator ...", err=True)
-    try:
-        async with Sandbox(SandboxOptions(faults=_FAULTS, pubsub=False)) as sandbox:
-            settings = Settings(dict(os.environ), sandbox.environment)
-            flow = load_flow(path or SAMPLE_FLOW, settings)
-            click.echo(f"Running {flow.name} on {count:,} events ...", err=True)
-            events = list(contacts(count, seed))
-            done = await rehearse(
-                flow,
-                failed_folder(settings) / "demo.jsonl",
-                [Message(event.subject, event.data, id=event.id) for event in events],
-            )
-            rows = await sandbox.rows("Contact")
-    except SandboxError as error:
-        raise SettingsError(str(error)) from error
+    async with open_sandbox(SandboxOptions(faults=_FAULTS, pubsub=False)) as sandbox:
+        settings = Settings(dict(os.environ), sandbox.environment)
+        flow = load_flow(path or SAMPLE_FLOW, settings)
+        click.echo(f"Running {flow.name} on {count:,} events ...", err=True)
+        events = list(contacts(count, seed))
+        done = await rehearse(
+            flow,
+            failed_folder(settings) / "demo.jsonl",
+            [Message(event.subject, event.data, id=event.id) for event in events],
+        )
+        rows = await sandbox.rows("Contact")
     published = {
         number: event.records for number, event in zip(done.sequences, events, strict=True)
     }

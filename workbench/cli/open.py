@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
+from workbench.app.settings import Settings
+from workbench.cli.options import Target, open_sandbox, open_settings, target_options
 from workbench.errors import SettingsError
 
 __all__ = ["command"]
 
 
-@click.command("workbench", context_settings={"ignore_unknown_options": False})
+@click.command("workbench", options_metavar="[OPTIONS]")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-def command(path: Path | None) -> int:
-    """Open the application on a flow file or a folder of them."""
-    named = path or "FLOW"
-    raise SettingsError(
-        "the terminal application is not part of this version: run the flow with "
-        f"`workbench --headless {named}`, or see `workbench --help`"
-    )
+@target_options
+def command(path: Path | None, target: Target) -> int:
+    """Open the application on a flow file, or on a folder of them.
+
+    Without PATH it is the folder `flows`, or the one you are in. Running a flow from there on
+    anything but a sandbox asks first.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError(
+            "the application needs a terminal; run flows without one by "
+            f"`workbench --headless {path or 'FLOW...'}`"
+        )
+    import asyncio
+
+    return asyncio.run(_open(path, target))
+
+
+async def _open(path: Path | None, target: Target) -> int:
+    from workbench.app.dead_letters import file_stores
+    from workbench.app.settings import failed_folder
+    from workbench.tui import run
+
+    if not target.sandbox:
+        async with open_settings(target) as settings:
+            return await run(path, settings, dead_letters=file_stores(failed_folder(settings)))
+    from workbench.sandbox import FaultSwitches
+
+    async with open_sandbox() as sandbox:
+        settings = Settings(dict(os.environ), sandbox.environment, target.overrides)
+        return await run(
+            path,
+            settings,
+            dead_letters=file_stores(failed_folder(settings)),
+            faults=FaultSwitches(sandbox),
+        )

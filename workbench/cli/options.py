@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from workbench.app.settings import Settings, parse_override, read_env_file
 from workbench.errors import SettingsError
 
+if TYPE_CHECKING:
+    from workbench.sandbox import Sandbox, SandboxOptions
+
 __all__ = [
     "Target",
     "flow_argument",
+    "open_sandbox",
     "open_settings",
     "sandbox_options",
     "target_options",
@@ -121,15 +125,26 @@ async def open_settings(target: Target) -> AsyncIterator[Settings]:
     if not target.sandbox:
         yield _settings(target)
         return
+    async with open_sandbox() as sandbox:
+        yield Settings(dict(os.environ), sandbox.environment, target.overrides)
+
+
+@asynccontextmanager
+async def open_sandbox(options: SandboxOptions | None = None) -> AsyncIterator[Sandbox]:
+    """A sandbox for the block.
+
+    Raises:
+        SettingsError: it did not start.
+    """
     from workbench.sandbox import Sandbox, SandboxError
 
-    sandbox = Sandbox()
+    sandbox = Sandbox(options)
     try:
         await sandbox.start()
     except SandboxError as error:
         raise SettingsError(str(error)) from error
     try:
-        yield Settings(dict(os.environ), sandbox.environment, target.overrides)
+        yield sandbox
     finally:
         await sandbox.aclose()
 

@@ -32,6 +32,7 @@ _UNNAMED = {"headless": "Run flows.", "open": "Open the application."}
 _HELP = """Feed Salesforce from NATS JetStream, and see it record by record.
 
 \b
+  workbench [PATH]               the application, on a flow or a folder of them
   workbench --headless FLOW...   run flows until told to stop
   workbench COMMAND ...          one of the commands below
 
@@ -113,7 +114,7 @@ def _with_command(args: list[str]) -> list[str]:
     cls=_Root,
     help=_HELP,
     options_metavar="[--help] [--version]",
-    subcommand_metavar="COMMAND ... | --headless FLOW...",
+    subcommand_metavar="[PATH] | --headless FLOW... | COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="workbench", message="%(prog)s %(version)s")

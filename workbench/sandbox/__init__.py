@@ -5,5 +5,6 @@ Import `Sandbox` to have one; `workbench.sandbox.traffic` makes sample events fo
 
 from workbench.sandbox.process import SandboxError
 from workbench.sandbox.sandbox import Sandbox, SandboxOptions
+from workbench.sandbox.switches import FaultSwitches
 
-__all__ = ["Sandbox", "SandboxError", "SandboxOptions"]
+__all__ = ["FaultSwitches", "Sandbox", "SandboxError", "SandboxOptions"]
