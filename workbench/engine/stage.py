@@ -168,11 +168,12 @@ class Stage:
     def batch_of(self, units: list[Unit]) -> Batch:
         """The request that carries these units, as `Batcher.take` gave them."""
         self._batches += 1
-        attempt = max(unit.tries + max(unit.event.num_delivered, 1) for unit in units)
+        attempts = [unit.tries + (unit.event.num_delivered or 1) for unit in units]
+        last, least = max(attempts), min(attempts)
         identity = f"{self.name}-{self._batches}"
         if not self.is_grouped(units[0]):
             records = [record for unit in units for record in unit.records]
-            return Batch(identity, self.name, [Group(records)], attempt=attempt)
+            return Batch(identity, self.name, [Group(records)], False, last, least)
         atomic = self.spec.is_atomic
         size = self.limits.max_records
         if len(units) == 1 and len(units[0].records) > size:
@@ -183,6 +184,6 @@ class Stage:
                 Group(records[start : start + size], all_or_none=True)
                 for start in range(0, len(records), size)
             ]
-            return Batch(identity, self.name, groups, is_atomic=True, attempt=attempt)
+            return Batch(identity, self.name, groups, True, last, least)
         groups = [Group(unit.records, all_or_none=atomic) for unit in units]
-        return Batch(identity, self.name, groups, attempt=attempt)
+        return Batch(identity, self.name, groups, False, last, least)

@@ -124,7 +124,7 @@ class Batch:
 
     `is_atomic` binds the groups together: all of them are written or none is. `attempt` counts
     from 1 the times that any of its records may have been sent before and now, redeliveries
-    included.
+    included; `least_attempt` those that each of them may have been.
     """
 
     id: str
@@ -132,6 +132,7 @@ class Batch:
     groups: list[Group]
     is_atomic: bool = False
     attempt: int = 1
+    least_attempt: int = 1
 
     def __len__(self) -> int:
         return sum(len(group.records) for group in self.groups)

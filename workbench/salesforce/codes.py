@@ -90,14 +90,16 @@ class ApiError(NamedTuple):
 class Situation:
     """What a code is judged by besides its own words.
 
-    `key_field` is the external id field of an upsert, else None; `attempt` counts from 1 the
-    sends of these records by this process; `is_atomic` says that they stand or fall together.
+    `key_field` is the external id field of an upsert, else None; `attempt` counts from 1 how
+    often any of the request's records may have been sent, `least_attempt` how often each of them;
+    `is_atomic` says that they stand or fall together.
     """
 
     operation: str = "create"
     key_field: str | None = None
     is_idempotent: bool = False
     attempt: int = 1
+    least_attempt: int = 1
     is_atomic: bool = False
 
 
@@ -112,7 +114,7 @@ class Row:
     """Codes, and the kind they have where text and condition fit.
 
     `text` is searched in the message without case. `tries` bounds a kind that is worth repeating:
-    from attempt `tries` on it is `then`.
+    once all of a request's records are at attempt `tries`, it is `then`.
     """
 
     codes: str
@@ -277,7 +279,7 @@ def kind_of(error: ApiError, situation: Situation) -> Kind | None:
             continue
         if row.when is not None and not row.when(situation, error.message):
             continue
-        if row.tries is not None and situation.attempt >= row.tries:
+        if row.tries is not None and situation.least_attempt >= row.tries:
             return row.then
         return row.kind
     return None

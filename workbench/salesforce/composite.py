@@ -312,7 +312,7 @@ def _halves(part: list[_Piece]) -> list[list[_Piece]]:
 def _joined(batch: Batch, part: Sequence[_Piece]) -> Batch:
     """A batch of these pieces only."""
     groups = [Group(piece.records, piece.all_or_none) for piece in part]
-    return Batch(batch.id, batch.task, groups, batch.is_atomic, batch.attempt)
+    return Batch(batch.id, batch.task, groups, batch.is_atomic, batch.attempt, batch.least_attempt)
 
 
 def _order(part: Sequence[_Piece]) -> list[int]:

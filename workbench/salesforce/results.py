@@ -41,6 +41,7 @@ def _situation_of(builder: RequestBuilder, batch: Batch, group: Group) -> Situat
         key_field=settings.external_id_field if settings.operation == "upsert" else None,
         is_idempotent=settings.row.is_idempotent,
         attempt=batch.attempt,
+        least_attempt=batch.least_attempt,
         is_atomic=is_tree or batch.is_atomic or group.all_or_none,
     )
 

@@ -189,10 +189,14 @@ class TestConditions:
 
     def test_a_race_for_the_upsert_key_is_tried_twice_more(self) -> None:
         kinds = [
-            kind_of(self.race, Situation("upsert", "ExternalId__c", True, attempt))
+            kind_of(self.race, Situation("upsert", "ExternalId__c", True, least_attempt=attempt))
             for attempt in (1, 2, 3, 4)
         ]
         assert kinds == [T, T, R, R]
+
+    def test_a_newcomer_to_a_race_is_not_judged_by_the_veterans_beside_it(self) -> None:
+        situation = Situation("upsert", "ExternalId__c", True, attempt=5, least_attempt=1)
+        assert kind_of(self.race, situation) is T
 
     def test_the_same_text_is_a_conflict_when_it_is_not_about_the_key(self) -> None:
         assert kind_of(self.race, CREATE) is R
@@ -211,8 +215,8 @@ class TestConditions:
 
     def test_security_hiccups_become_a_policy_after_a_few_tries(self) -> None:
         error = ApiError("TXN_SECURITY_METERING_ERROR", "")
-        assert kind_of(error, Situation(attempt=2)) is T
-        assert kind_of(error, Situation(attempt=3)) is S
+        assert kind_of(error, Situation(least_attempt=2)) is T
+        assert kind_of(error, Situation(least_attempt=3)) is S
 
 
 # kind -> what it makes of a record in an answer about records, by code
