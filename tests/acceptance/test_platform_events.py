@@ -182,6 +182,38 @@ def test_an_expired_token_and_a_busy_service_cost_no_event(
     assert not program.events("failed")
 
 
+def test_an_outage_is_waited_out_and_costs_no_event(
+    run: Callable[..., Program], sandbox: RunningSandbox
+) -> None:
+    fault = "pubsub-status:UNAVAILABLE,after=3,count=10,path=PublishStream"
+    sandbox.ask("/emulator/faults", {"fault": fault})
+    program = run(PLAIN, "--set", "publish_order_status.batch.max_records=20")
+    publish(sandbox, SUBJECT, [{"Order_ID__c": str(n)} for n in range(400)])
+    program.wait_for(lambda line: '"event":"paused"' in line and "outage" in line)
+    program.wait_for(lambda line: '"event":"resumed"' in line)
+    assert settled(sandbox, STREAM, DURABLE) == 0
+    stop(program)
+    assert sorted(e["Order_ID__c"] for e in on_topic(sandbox)) == sorted(map(str, range(400)))
+    assert not program.events("failed")
+
+
+def test_the_hourly_allocation_pauses_the_flow_and_keeps_the_rest_in_the_stream(
+    run: Callable[..., Program], sandbox: RunningSandbox
+) -> None:
+    sandbox.ask("/emulator/limits", {"hourly_events": 150})
+    program = run(PLAIN)
+    publish(sandbox, SUBJECT, [{"Order_ID__c": str(n)} for n in range(1000)])
+    program.wait_for(lambda line: '"event":"paused"' in line and "limit" in line)
+    assert len(on_topic(sandbox)) == 150
+    stop(program)
+    sandbox.ask("/emulator/limits", {"hourly_events": 1_000_000})
+    again = run(PLAIN)
+    assert settled(sandbox, STREAM, DURABLE) == 0
+    stop(again)
+    assert sorted(e["Order_ID__c"] for e in on_topic(sandbox)) == sorted(map(str, range(1000)))
+    assert not [*program.events("failed"), *again.events("failed")]
+
+
 def test_a_chain_writes_contacts_and_announces_each(
     run: Callable[..., Program], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

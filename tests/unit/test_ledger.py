@@ -81,3 +81,12 @@ def test_what_does_not_add_up_is_told(published: Any, kept: Any, rows: Any, prob
 
 def test_an_unsettled_event_is_told() -> None:
     assert problems({}, [], [], unsettled=2) == ("the stream still waits to hear about 2 events",)
+
+
+def test_after_a_crash_a_row_may_hold_an_older_event_but_not_half_of_one() -> None:
+    old, new = {"Id__c": "a", "X": 1, "Y": 1}, {"Id__c": "a", "X": 2, "Y": 2}
+    published = {1: [old], 2: [new]}
+    assert problems(published, [], [old], is_ordered=False) == ()
+    assert problems(published, [], [old]) == ("a: X should be 2 and is 1",)
+    mixed = {"Id__c": "a", "X": 1, "Y": 2}
+    assert problems(published, [], [mixed], is_ordered=False) == ("a: X should be 2 and is 1",)
