@@ -185,7 +185,7 @@ def test_an_expired_token_and_a_busy_service_cost_no_event(
 def test_an_outage_is_waited_out_and_costs_no_event(
     run: Callable[..., Program], sandbox: RunningSandbox
 ) -> None:
-    fault = "pubsub-status:UNAVAILABLE,after=3,count=10,path=PublishStream"
+    fault = "pubsub-status:UNAVAILABLE,after=3,count=5,path=PublishStream"
     sandbox.ask("/emulator/faults", {"fault": fault})
     program = run(PLAIN, "--set", "publish_order_status.batch.max_records=20")
     publish(sandbox, SUBJECT, [{"Order_ID__c": str(n)} for n in range(400)])

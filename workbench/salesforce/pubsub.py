@@ -244,8 +244,8 @@ async def _encode(
     schema = await publisher.prepared()
     encoded = encode_records(schema, records, _now_ms(), publisher.user_id)
     if any(isinstance(item, Refused) and item.code == "INVALID_FIELD" for item in encoded):
-        asked = asyncio.get_running_loop().time() - LOOK_AGAIN_SECONDS
-        if publisher.looked_up_at < asked and await publisher.look_up(asked) is not schema:
+        age = asyncio.get_running_loop().time() - publisher.looked_up_at
+        if age > LOOK_AGAIN_SECONDS and await publisher.look_up() is not schema:
             return await _encode(publisher, records)
     return schema, encoded
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from workbench.errors import AuthorizationError, RequestRefusedError
-from workbench.salesforce.grants import Token
 from workbench.salesforce.pubsub_channel import Channel
 from workbench.salesforce.pubsub_codes import CallRefused, Kind
 from workbench.salesforce.pubsub_endpoint import Endpoint
@@ -30,6 +30,36 @@ MAX_TRIES = 4
 # Streams in a row that broke before they answered anything: something on the way can't do streams.
 FRUITLESS_STREAMS = 3
 UNARY_SECONDS = 60.0
+
+
+_T = TypeVar("_T")
+
+
+class _Once(Generic[_T]):
+    """Does something once for all who ask for it while it is being done; they share what comes of
+    it, an exception too. Who stops waiting does not stop it."""
+
+    def __init__(self, do: Callable[[], Coroutine[Any, Any, _T]]) -> None:
+        self._do = do
+        self._task: asyncio.Task[_T] | None = None
+
+    async def run(self) -> _T:
+        if self._task is None:
+            self._task = asyncio.create_task(self._do())
+            self._task.add_done_callback(self._ended)
+        return await asyncio.shield(self._task)
+
+    def _ended(self, task: asyncio.Task[_T]) -> None:
+        self._task = None
+        if not task.cancelled():
+            task.exception()  # every waiter may be gone; then nobody else looks at it
+
+    async def aclose(self) -> None:
+        """Stop it, if it is being done."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
 
 
 class Publisher:
@@ -56,14 +86,16 @@ class Publisher:
         self._idle_seconds = idle_seconds
         self._schemas: dict[str, EventSchema] = {}
         self._stream: PublishStream | None = None
-        self._opening = asyncio.Lock()
-        self._looking = asyncio.Lock()
+        self._opening = _Once(self._open_stream)
+        self._looking = _Once(self._look_up)
         self._heard_at = -math.inf
         self._fruitless = 0
         self._unary_until = -math.inf
 
     async def aclose(self) -> None:
         """End the stream and the connection; may be called twice."""
+        await self._opening.aclose()
+        await self._looking.aclose()
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()
@@ -78,15 +110,14 @@ class Publisher:
             As `look_up`.
         """
         schema = self.schema
-        now = asyncio.get_running_loop().time()
-        if schema is None or self.is_stale or now - self._heard_at > self._idle_seconds:
-            return await self.look_up(since=now)
+        silence = asyncio.get_running_loop().time() - self._heard_at
+        if schema is None or self.is_stale or silence > self._idle_seconds:
+            return await self.look_up()
         return schema
 
-    async def look_up(self, since: float = math.inf) -> EventSchema:
-        """Ask for the topic, and for its definition if it is a new one.
-
-        Whoever waits while somebody else asks, later than `since`, shares what they find.
+    async def look_up(self) -> EventSchema:
+        """Ask for the topic, and for its definition if it is a new one; whoever asks meanwhile
+        shares what is found.
 
         Raises:
             AuthorizationError: no such topic, or no right to publish to it.
@@ -95,28 +126,28 @@ class Publisher:
             ServerError: a definition that can't be read.
             And as `Session.identify`.
         """
-        async with self._looking:
-            if self.schema is not None and not self.is_stale and self.looked_up_at >= since:
-                return self.schema
-            info = await self._ask(GET_TOPIC, topic_name=self.topic)
-            token = await self._session.identify()
-            if not info.can_publish:
-                who = self._session.username or token.user_id
-                raise AuthorizationError(
-                    f"{who} may not publish to {self.topic}: give the user the Create right on "
-                    "the platform event (changes take up to 10 minutes)",
-                    code="topic.meta.permission",
-                )
-            if not info.schema_id:
-                raise RequestRefusedError(
-                    f"{self.topic} has no definition of its own, so nothing can be published to "
-                    "it; name an event's topic, such as /event/OrderStatus__e"
-                )
-            self.schema = await self._definition(info.schema_id)
-            self.user_id = token.user_id
-            self.is_stale = False
-            self.looked_up_at = asyncio.get_running_loop().time()
-            return self.schema
+        return await self._looking.run()
+
+    async def _look_up(self) -> EventSchema:
+        info = await self._ask(GET_TOPIC, topic_name=self.topic)
+        token = await self._session.identify()
+        if not info.can_publish:
+            who = self._session.username or token.user_id
+            raise AuthorizationError(
+                f"{who} may not publish to {self.topic}: give the user the Create right on "
+                "the platform event (changes take up to 10 minutes)",
+                code="topic.meta.permission",
+            )
+        if not info.schema_id:
+            raise RequestRefusedError(
+                f"{self.topic} has no definition of its own, so nothing can be published to "
+                "it; name an event's topic, such as /event/OrderStatus__e"
+            )
+        self.schema = await self._definition(info.schema_id)
+        self.user_id = token.user_id
+        self.is_stale = False
+        self.looked_up_at = asyncio.get_running_loop().time()
+        return self.schema
 
     async def _definition(self, schema_id: str) -> EventSchema:
         schema = self._schemas.get(schema_id)
@@ -157,8 +188,8 @@ class Publisher:
         """
         is_renewed = False
         for tries in range(1, MAX_TRIES + 1):
-            token = await self._session.identify()
-            stream = await self._stream_with(token)
+            stream = await self._ready_stream()
+            token = stream.token if stream else await self._session.identify()
             try:
                 if stream is None:
                     response = await self._channel.call(
@@ -176,7 +207,7 @@ class Publisher:
                     raise self._stopped(refused) from refused
                 if is_session:
                     is_renewed = True
-                    await self._session.renew(stream.token if stream else token)
+                    await self._session.renew(token)
             else:
                 self._fruitless = 0
                 self._heard()
@@ -184,20 +215,26 @@ class Publisher:
                 return response
         raise AssertionError("the last try returns or raises")
 
-    async def _stream_with(self, token: Token) -> PublishStream | None:
+    async def _ready_stream(self) -> PublishStream | None:
         """The stream that takes requests now, opened if need be; None where unary calls do it."""
-        loop = asyncio.get_running_loop()
-        async with self._opening:
-            if loop.time() < self._unary_until:
-                return None
-            stream = self._stream
-            if stream is not None and stream.is_open:
-                if stream.is_busy or loop.time() - stream.last_used < self._idle_seconds:
-                    return stream
-                await stream.aclose()
-            await self._channel.connected()
-            self._stream = PublishStream(self._channel, token)
-            return self._stream
+        now = asyncio.get_running_loop().time()
+        if now < self._unary_until:
+            return None
+        stream = self._stream
+        is_fresh = stream is not None and now - stream.last_used < self._idle_seconds
+        if stream is not None and stream.is_open and (is_fresh or stream.is_busy):
+            return stream
+        return await self._opening.run()
+
+    async def _open_stream(self) -> PublishStream:
+        """A stream in place of the one that has ended, or was idle for too long."""
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.is_open:
+            await stream.aclose()
+        token = await self._session.identify()
+        await self._channel.connected()
+        self._stream = PublishStream(self._channel, token)
+        return self._stream
 
     def _count(self, stream: PublishStream | None, refused: CallRefused) -> None:
         """Note what a refusal says of streams as such."""
