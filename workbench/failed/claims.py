@@ -66,6 +66,7 @@ class Claimant:
         deed: Deed,
         records: tuple[FailedRecord, ...],
         attempts: tuple[Attempt, ...],
+        kind: str = "",
         reason: str = "",
     ) -> Entry:
         """Write down what a replay came to, and let it go.
@@ -74,7 +75,7 @@ class Claimant:
             ClaimedError: it is no longer ours, as after more than the lease without renewal.
         """
         return await self.store.change(
-            id, lambda entry: entry.replayed(self.owner, deed, records, attempts, reason)
+            id, lambda entry: entry.replayed(self.owner, deed, records, attempts, kind, reason)
         )
 
     async def discard(self, id: str, reason: str, now: float) -> Entry:

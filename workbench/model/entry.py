@@ -76,7 +76,7 @@ class EntrySummary:
 
     `status` is open, claimed, resolved or discarded; a claim whose owner died counts as open.
     `records` are all of the event in this task, `failed` those that are not written; `sequence` is
-    of the source event, `size_bytes` of its data. `claimed_until` is seconds since the epoch.
+    of the source event, `size_bytes` of its data; `attempts` are requests. `claimed_until` is seconds since the epoch.
     """
 
     id: str
@@ -97,6 +97,7 @@ class EntrySummary:
     attempts: int
     size_bytes: int
     operation: str
+    digest: str
 
     def status(self, now: float) -> str:
         """open, claimed, resolved or discarded, at an epoch time."""
@@ -149,9 +150,10 @@ class Entry:
             records=len(batch.records),
             failed=len(batch.failures),
             groups=_groups(batch),
-            attempts=len(batch.attempts),
+            attempts=len({(a.time, a.request_line, a.by) for a in batch.attempts}),
             size_bytes=len(batch.data),
             operation=str(batch.settings.get("operation", "publish")),
+            digest=batch.digest,
         )
 
     @property
@@ -204,9 +206,11 @@ class Entry:
         deed: Deed,
         records: Sequence[FailedRecord],
         attempts: Sequence[Attempt],
+        kind: str = "",
         reason: str = "",
     ) -> Entry:
-        """After a replay: resolved where the deed says `replayed`, else open with more attempts.
+        """After a replay: resolved where the deed says `replayed`, else open with more attempts
+        and, where said, another `kind` and `reason`.
 
         Raises:
             ClaimedError: it is no longer in `owner`'s hands.
@@ -220,6 +224,7 @@ class Entry:
             self.batch,
             records=tuple(records),
             attempts=(*self.batch.attempts, *attempts),
+            kind=kind or self.batch.kind,
             reason=reason or self.batch.reason,
         )
         state: State = "resolved" if deed.what == "replayed" else "open"
@@ -298,7 +303,8 @@ class EntryFilter:
 
     Attributes:
         flow, task: names.
-        code, field: of at least one failed record; without case.
+        code, field: of at least one failed record; without case. Several fields, joined by comma,
+            are all meant.
         subject: of the event; NATS wildcards (`*`, `>`) allowed.
         since, until: when it failed, ISO 8601 UTC, `since` included.
         ids: of entries.
@@ -329,15 +335,16 @@ class EntryFilter:
         )
 
     def _fits_group(self, group: EntryGroup) -> bool:
-        named = [name.lower() for name in group.field.split(",")]
-        return (not self.code or group.code.lower() == self.code.lower()) and (
-            not self.field or self.field.lower() in named
-        )
+        return self._fits_names(group.code, group.field.split(","))
 
     def is_meant(self, record: FailedRecord) -> bool:
         """Whether a failed record is one for which its entry was chosen, by code and field."""
-        return (not self.code or record.code.lower() == self.code.lower()) and (
-            not self.field or self.field.lower() in [name.lower() for name in record.fields]
+        return self._fits_names(record.code, record.fields)
+
+    def _fits_names(self, code: str, fields: Sequence[str]) -> bool:
+        named = {name.lower() for name in fields}
+        return (not self.code or code.lower() == self.code.lower()) and (
+            not self.field or named.issuperset(self.field.lower().split(","))
         )
 
 
@@ -389,7 +396,8 @@ def _groups(batch: FailedBatch) -> tuple[EntryGroup, ...]:
 
 def _same(attempt: Attempt) -> tuple[Any, ...]:
     """What tells attempts at one event in one task apart."""
-    return attempt.time, attempt.request_line, attempt.status, attempt.by
+    results = str(list(attempt.results))
+    return attempt.time, attempt.request_line, attempt.status, attempt.by, results
 
 
 def _object(value: Claim | Deed) -> dict[str, Any]:
