@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from workbench.tui.actions import Action, bindings
 from workbench.tui.commands import Commands
 from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
-from workbench.tui.port import Desk, Faults
+from workbench.tui.port import Clock, Desk, Faults
 from workbench.tui.runs import Runs
 from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.status import status_parts
@@ -75,6 +76,7 @@ class WorkbenchApp(App[None]):
         config: Config | None = None,
         state: State | None = None,
         faults: Faults | None = None,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__()
         self.desk = desk
@@ -82,8 +84,9 @@ class WorkbenchApp(App[None]):
         self.state = state if state is not None else State()
         self.faults = faults
         self.folder = place.parent if place.suffix in (".yaml", ".yml") else place
-        self.log_lines = Log()
-        self.runs = Runs(desk, self.log_lines, self.config.kept_events)
+        self.clock: Clock = clock or time
+        self.log_lines = Log(now=self.clock.time)
+        self.runs = Runs(desk, self.log_lines, self.config.kept_events, self.clock)
         self.files: dict[Path, OpenFile] = {}
         self.file: OpenFile | None = None
         self._first = place if place.suffix in (".yaml", ".yml") else None

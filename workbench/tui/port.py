@@ -12,7 +12,19 @@ from workbench.flow import Flow
 from workbench.model import Event
 from workbench.observe import Observer, Snapshot
 
-__all__ = ["Desk", "Faults", "Run"]
+__all__ = ["Clock", "Desk", "Faults", "Run"]
+
+
+class Clock(Protocol):
+    """What time it is; the module `time` is one."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        ...
 
 
 class Run(Protocol):

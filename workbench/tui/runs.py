@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from workbench.flow import CompositeTask, Flow
-from workbench.tui.port import Desk, Run
+from workbench.tui.port import Clock, Desk, Run
 from workbench.tui.store import Log, Store
 
 __all__ = ["Runs"]
@@ -15,8 +14,9 @@ __all__ = ["Runs"]
 class Runs:
     """One run a flow file at a time; a finished one stays until the next begins."""
 
-    def __init__(self, desk: Desk, log: Log, kept_events: int) -> None:
+    def __init__(self, desk: Desk, log: Log, kept_events: int, clock: Clock) -> None:
         self._desk = desk
+        self._clock = clock
         self._log = log
         self._kept = kept_events
         self._runs: dict[Path, tuple[Run, Store]] = {}
@@ -56,7 +56,7 @@ class Runs:
         for run, store in self._runs.values():
             snapshot = run.snapshot()
             if snapshot is not None and not run.is_over:
-                store.rates.sample(snapshot, time.monotonic())
+                store.rates.sample(snapshot, self._clock.monotonic())
 
     def failed(self) -> int:
         """Records and events given up since the start of the runs, all of them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,12 +168,13 @@ class Line:
 class Log:
     """The last lines, of all flows; `revision` grows with every line."""
 
-    def __init__(self, size: int = 5_000) -> None:
+    def __init__(self, size: int = 5_000, now: Callable[[], float] = time.time) -> None:
         self.lines: deque[Line] = deque(maxlen=size)
         self.revision = 0
+        self.now = now
 
     def add(self, level: str, text: str) -> None:
-        self.lines.append(Line(time.time(), level, text))
+        self.lines.append(Line(self.now(), level, text))
         self.revision += 1
 
 
@@ -352,7 +353,7 @@ class Store:
         self.log.add(level, f"{flow}: {text}")
 
     def _received(self, events: Sequence[Event]) -> None:
-        now, index, ring, size = time.time(), self._index, self._ring, self.size
+        now, index, ring, size = self.log.now(), self._index, self._ring, self.size
         for event in events:
             place = (event.stream, event.sequence)
             number = index.get(place)
@@ -394,7 +395,9 @@ class Store:
 
     def _sent(self, notice: BatchSent) -> None:
         batch = notice.batch
-        call = Call(batch.id, batch.task, batch.attempt, len(batch), time.time(), notice.why, batch)
+        call = Call(
+            batch.id, batch.task, batch.attempt, len(batch), self.log.now(), notice.why, batch
+        )
         self._calls[batch.id] = call
         first = 0
         for part in notice.parts:

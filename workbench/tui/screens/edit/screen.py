@@ -228,7 +228,7 @@ class EditScreen(PlaceScreen):
             since = f"from {self.shown_at}, " if self.shown_at else ""
             view.border_title = content(clip(f"Request  {since}{clean(shown.said)}", 200))
             return
-        self.shown_at = time.strftime("%H:%M:%S")
+        self.shown_at = time.strftime("%H:%M:%S", time.localtime(self.workbench.clock.time()))
         document = shown.document
         if shown.reasons:
             said = "\n".join(f"✗ would be kept as a failed batch: {r}" for r in shown.reasons)

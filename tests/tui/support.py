@@ -1,0 +1,255 @@
+"""A desk in memory for the application: the real language and preview, the real engine on the
+fakes of `workbench.testing`, and a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workbench.app.desk import Desk, Health, Step, Target, Trial
+from workbench.app.settings import Settings
+from workbench.engine import Engine, Gate, RetryPolicy, StageSpec
+from workbench.errors import PublishError, StreamError
+from workbench.flow import Flow
+from workbench.model import (
+    Answer,
+    Batch,
+    Cause,
+    Deferred,
+    Event,
+    Exchange,
+    Limits,
+    Outcome,
+    Record,
+    Refused,
+    Written,
+)
+from workbench.observe import Observer, Snapshot
+from workbench.testing import FakeClock, MemoryDeadLetters, MemorySource
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.config import Config, State
+
+FLOW = """\
+flow:
+  name: contacts
+  tasks:
+    - nats_jetstream_subscriber:
+        name: start
+        url: "{{env.NATS_URL}}"
+        subject: crm.contacts.upsert
+        stream: {name: crm, subjects: ["crm.>"]}
+        durable_name: contacts
+        max_deliver: 5
+        backoff: ["1s", "10s", "1m", "5m"]
+
+    - salesforce_restapi_composite:
+        name: upsert
+        operation: upsert
+        credentials_path: /etc/sfdc/credentials.json
+        sobject_type: Contact
+        external_id_field: ExternalId__c
+        payload:
+          ExternalId__c: "{{event.data.id}}"
+          LastName: "{{event.data.name}}"
+"""
+
+NASTY = (
+    "[/]",
+    "[/red]",
+    "[@click=app.quit]press me[/]",
+    "\x1b]0;owned\x07",
+    "\x1b[2J\x9b31m",
+    "日本語の名前",
+    "e\u0301\u200d👩‍👩‍👧",
+    "\u202egnp.exe",
+    "a\rb\x00c\x7f",
+    "[bold]$text-error[/bold]",
+)
+"""What data from outside may hold, and no screen may stumble over."""
+
+
+class ScriptedSink:
+    """Answers as a Contact object would: a name `refuse` is refused, `lock` deferred once."""
+
+    def __init__(self) -> None:
+        self.limits = Limits()
+        self.hold: asyncio.Event | None = None
+        self._locked: set[str] = set()
+
+    def key_of(self, record: Record) -> str | None:
+        return str(record.get("ExternalId__c"))
+
+    async def probe(self) -> None:
+        return None
+
+    async def write(self, batch: Batch) -> Answer:
+        if self.hold is not None:
+            await self.hold.wait()
+        outcomes = [self._outcome(record) for record in batch.records]
+        results = [
+            {"id": f"003{i:03}", "success": True}
+            if isinstance(outcome, Written)
+            else {"success": False, "errors": [{"statusCode": outcome.code}]}
+            for i, outcome in enumerate(outcomes)
+        ]
+        body = b'{"allOrNone":false,"records":[]}'
+        exchange = Exchange("PATCH", "/services/data/v65.0/x", body, 200, b"[]", 0.0, 0.148)
+        return Answer(outcomes, exchange, results, api_used=1_200, api_limit=100_000)
+
+    def _outcome(self, record: Record) -> Outcome:
+        name, key = str(record["LastName"]), str(record["ExternalId__c"])
+        if name == "refuse":
+            return Refused(
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Amount must be positive", ("A__c",)
+            )
+        if name == "lock" and key not in self._locked:
+            self._locked.add(key)
+            return Deferred("UNABLE_TO_LOCK_ROW", "unable to obtain access", Cause.CONTENTION)
+        return Written(f"003{key}", created=True)
+
+
+class FakeRun:
+    """The real engine on a stream in memory."""
+
+    def __init__(
+        self, desk: FakeDesk, flow: Flow, path: Path, observers: Sequence[Observer]
+    ) -> None:
+        self.flow, self.path = flow, path
+        self.target = desk.target(flow)
+        self.error: str | None = None
+        self.health: Health | None = desk.health
+        self.calls: list[str] = []
+        self._is_stopping = False
+        task = flow.sinks[0]
+        spec = StageSpec(
+            name=task.name,
+            upstreams=(flow.source.name,),
+            render=task.render,
+            sink=desk.sink,
+            policy=RetryPolicy(),
+            linger_seconds=0.0,
+        )
+        self.engine = Engine(
+            flow.name,
+            flow.source.name,
+            [spec],
+            source=desk.source,
+            dead_letters=desk.dead_letters,
+            clock=desk.clock,
+            observers=observers,
+            gate=Gate(),
+            seed=1,
+        )
+        self._running = asyncio.create_task(self.engine.run(), name="fake-run")
+
+    @property
+    def state(self) -> str:
+        return "ended" if self._running.done() else self.engine.snapshot().state
+
+    @property
+    def is_over(self) -> bool:
+        return self._running.done()
+
+    def snapshot(self) -> Snapshot | None:
+        return self.engine.snapshot()
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+        self.engine.pause()
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+        self.engine.resume()
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        self.engine.stop()
+
+    def hurry(self) -> None:
+        self.calls.append("hurry")
+        self.engine.hurry()
+
+    async def wait(self) -> None:
+        await asyncio.wait([self._running])
+
+
+class FakeDesk(Desk):
+    """Checks and previews like the real one; runs, peeks and publishes in memory."""
+
+    def __init__(
+        self, *, is_sandbox: bool = True, path: str = "/etc/sfdc/credentials.json"
+    ) -> None:
+        sandbox = {"SF_CREDENTIALS": path, "NATS_URL": "nats://127.0.0.1:4222"}
+        env = {"NATS_URL": "nats://127.0.0.1:4222"}
+        super().__init__(
+            Settings(env, sandbox if is_sandbox else {}), lambda flow: self.dead_letters
+        )
+        self.clock = FakeClock()
+        self.source = MemorySource(self.clock, stream="crm")
+        self.sink = ScriptedSink()
+        self.dead_letters = MemoryDeadLetters()
+        self.health: Health | None = Health(
+            True,
+            "nats://127.0.0.1:4222",
+            True,
+            230,
+            12,
+            1000,
+            1,
+            facts={"nats": [("server", "2.12")]},
+        )
+        self.runs: list[FakeRun] = []
+        self.published: list[tuple[str, bytes]] = []
+        self.events: list[Event] = []
+        self.is_down = False
+
+    def preview(self, text: str, path: Path, event: Event) -> Trial:
+        return dataclasses.replace(super().preview(text, path, event), seconds=0.003)
+
+    def target(self, flow: Flow) -> Target:
+        if self.is_sandbox:
+            return super().target(flow)
+        org = "https://acme.my.salesforce.com"
+        kind = "My Domain of a production or Developer Edition org"
+        return Target(
+            flow.name, flow.source.url, flow.source.subject, org, "ada@acme.example", kind, False,
+            ("upsert Contact",),
+        )  # fmt: skip
+
+    def start(self, text: str, path: Path, observers: Sequence[Observer]) -> FakeRun:  # type: ignore[override]
+        run = FakeRun(self, self.flow(text, path), path, observers)
+        self.runs.append(run)
+        return run
+
+    async def peek(self, text: str, path: Path, limit: int = 50) -> list[Event]:
+        if self.is_down:
+            raise StreamError("no NATS server answers at nats://127.0.0.1:4222")
+        return self.events[-limit:]
+
+    async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str:
+        if self.is_down:
+            raise PublishError("JetStream did not confirm the event")
+        self.published.append((subject, data))
+        return f"{subject}: stored in stream crm as sequence {len(self.published)}"
+
+    async def test(self, text: str, path: Path, tell: Callable[[Step], None]) -> None:
+        tell(Step("flow file", True, "flow contacts, 2 tasks", 0.004))
+        tell(Step("NATS", not self.is_down, "nats-server 2.12", 0.002))
+        tell(Step("Salesforce login", True, "https://acme.my.salesforce.com", 0.08))
+
+
+def write_flow(folder: Path, text: str = FLOW, name: str = "contacts.yaml") -> Path:
+    """A flow file in a folder."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def application(place: Path, desk: FakeDesk | None = None, **more: object) -> WorkbenchApp:
+    """The application on a desk in memory, with nothing remembered and nothing set."""
+    desk = desk or FakeDesk()
+    return WorkbenchApp(
+        place, desk, config=Config(), state=State(), clock=desk.clock, **more  # type: ignore[arg-type]
+    )  # fmt: skip

@@ -1,0 +1,494 @@
+"""The edit place: every action, and what happens while one types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, TextArea
+
+from tests.tui.support import FLOW, NASTY, FakeDesk, application, write_flow
+from workbench.model import Event
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.screens.edit.find_bar import FindBar
+from workbench.tui.screens.edit.screen import EditScreen
+from workbench.tui.widgets.completion_list import CompletionList
+from workbench.tui.widgets.dialogs import AskDialog, ChooseDialog, ConfirmDialog, ReadDialog
+
+
+async def settled(pilot: Pilot[None]) -> EditScreen:
+    """The edit screen, once checks and previews have caught up."""
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete(
+        [worker for worker in pilot.app.workers if worker.group in ("check", "check-all")]
+    )
+    await pilot.pause()
+    screen = pilot.app.screen_stack[0]
+    assert isinstance(screen, EditScreen)
+    return screen
+
+
+def line_of(text: str) -> int:
+    """The line of the sample flow, from 1, that holds this."""
+    return next(number for number, line in enumerate(FLOW.split("\n"), 1) if text in line)
+
+
+def told(app: WorkbenchApp) -> list[str]:
+    return [notice.message for notice in app._notifications]
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Path:
+    return write_flow(tmp_path)
+
+
+async def test_a_flow_opens_with_its_request_beside_it(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        assert screen.editor.text == FLOW
+        assert '"ExternalId__c": "sample id"' in screen.request_view.text
+        assert "1 request, 1 record" in str(screen.request_view.border_title)
+        assert not [p for p in screen.problems if p.severity == "error"]
+
+
+async def test_typing_shows_the_problem_marks_it_and_keeps_the_last_good_request(
+    flow: Path,
+) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        before = screen.request_view.text
+        line = line_of("operation")
+        screen.editor.go_to(line, 20)
+        await pilot.press("x")
+        await settled(pilot)
+        problem = next(p for p in screen.problems if p.severity == "error")
+        assert problem.line == line
+        assert screen.editor.problem_here() == problem
+        assert screen.request_view.text == before
+        assert screen.request_view.has_class("-stale")
+        assert "●" in screen.editor.render_line(line - 1 - int(screen.editor.scroll_offset.y)).text
+
+
+async def test_an_edit_is_compared_with_what_is_saved(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.editor.replace_all(FLOW.replace("sobject_type: Contact", "sobject_type: Lead"))
+        await settled(pilot)
+        assert "// was  PATCH" in screen.request_view.text
+        assert "differ from saved" in str(screen.request_view.border_title)
+
+
+async def test_next_problem_and_fix(flow: Path) -> None:
+    flow.write_text(FLOW.replace("sobject_type", "sobject_typ"), encoding="utf-8")
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        assert any(p.fix == "sobject_type" for p in screen.problems)
+        for _ in range(4):
+            await pilot.press("f8")
+            problem = screen.editor.problem_here()
+            if problem is not None and problem.fix == "sobject_type":
+                break
+        await pilot.press("ctrl+r")
+        await settled(pilot)
+        assert screen.editor.text == FLOW
+        await pilot.press("ctrl+z")
+        assert "sobject_typ:" in screen.editor.text
+        await pilot.press("shift+f8")
+        assert screen.editor.problem_here() is not None
+
+
+async def test_completion_offers_keys_and_fields_of_the_event(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.editor.go_to(line_of("external_id_field"), 100)
+        await pilot.press("enter", "o", "r", "d", "e")
+        completions = screen.query_one(CompletionList)
+        assert [offer.label for offer in completions.offered] == ["order_by"]
+        await pilot.press("enter")
+        assert "\n        order_by: " in screen.editor.text
+        assert not completions.is_open
+        await pilot.press(
+            '"', "{", "{", "space", "e", "v", "e", "n", "t", ".", "d", "a", "t", "a", "."
+        )
+        labels = [offer.label for offer in completions.offered]
+        assert labels[:2] == ["event.data.id", "event.data.name"]
+        await pilot.press("down", "tab")
+        assert "{{ event.data.name" in screen.editor.text
+        await pilot.press("escape")
+
+
+async def test_completion_by_key_and_by_mouse(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        row = line_of("operation") - 1
+        screen.editor.replace("", (row, 19), (row, 25))
+        screen.editor.go_to(row + 1, 20)
+        await pilot.press("ctrl+@")
+        completions = screen.query_one(CompletionList)
+        assert "delete" in [offer.label for offer in completions.offered]
+        await pilot.click(completions, offset=(2, 1))
+        assert screen.editor.document.get_line(row).startswith("        operation: ")
+        assert not completions.is_open
+        screen.editor.go_to(line_of("max_deliver"), 22)
+        await pilot.press("ctrl+@")
+        assert not completions.is_open
+
+
+async def test_the_hint_explains_the_field_and_describe_opens_it(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.editor.go_to(line_of("sobject_type"), 12)
+        await pilot.pause()
+        assert "sobject_type" in str(screen.query_one("#hint").content)  # type: ignore[attr-defined]
+        await pilot.press("ctrl+k")
+        await pilot.pause()
+        assert isinstance(app.screen, ReadDialog)
+        await pilot.press("escape")
+
+
+async def test_saving_writes_the_file_and_clears_the_mark(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("#", "space")
+        await settled(pilot)
+        assert screen.file is not None
+        assert screen.file.is_dirty
+        await pilot.press("ctrl+s")
+        assert flow.read_text(encoding="utf-8") == "# " + FLOW
+        assert not screen.file.is_dirty
+
+
+async def test_save_as_asks_before_it_replaces(flow: Path) -> None:
+    other = write_flow(flow.parent, "flow: {}\n", "other.yaml")
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        for answer, expected in (("no", "flow: {}\n"), ("yes", FLOW)):
+            screen.action_save_as()
+            await pilot.pause()
+            dialog = app.screen
+            assert isinstance(dialog, AskDialog)
+            dialog.query_one(Input).value = "nothing"
+            await pilot.press("enter")
+            assert app.screen is dialog
+            dialog.query_one(Input).value = str(other)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert isinstance(app.screen, ConfirmDialog)
+            await pilot.click(f"#{answer}")
+            await pilot.pause()
+            assert other.read_text(encoding="utf-8") == expected
+        assert app.path == other
+
+
+@pytest.mark.parametrize("kind", ["upsert", "create", "update", "delete", "get", "tree", "publish"])
+async def test_a_new_flow_has_no_errors(tmp_path: Path, kind: str) -> None:
+    app = application(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+n")
+        await pilot.pause()
+        assert isinstance(app.screen, ChooseDialog)
+        await pilot.press(*kind, "enter")
+        await pilot.pause()
+        await pilot.press("enter")
+        screen = await settled(pilot)
+        assert screen.file is not None
+        assert screen.file.is_new
+        assert [p for p in screen.problems if p.severity == "error"] == []
+        assert "request" in str(screen.request_view.border_title).lower()
+        await pilot.press("ctrl+s")
+        assert (tmp_path / f"{kind}.yaml").is_file()
+
+
+async def test_changes_are_shown_and_can_be_dropped(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert told(app) == ["everything is saved"]
+        await pilot.press("#")
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert isinstance(app.screen, ReadDialog)
+        assert "+#flow:" in app.screen.query_one(TextArea).text
+        await pilot.click("#drop")
+        await pilot.pause()
+        assert screen.editor.text == FLOW
+
+
+async def test_a_change_on_disk_is_followed_or_asked_about(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        flow.write_text(FLOW + "# theirs\n", encoding="utf-8")
+        app._look_at_disk()
+        await settled(pilot)
+        assert screen.editor.text.endswith("# theirs\n")
+        await pilot.press("#")
+        flow.write_text(FLOW + "# theirs, again\n", encoding="utf-8")
+        app._look_at_disk()
+        await pilot.pause()
+        assert isinstance(app.screen, ReadDialog)
+        await pilot.click("#mine")
+        await pilot.pause()
+        assert screen.editor.text.startswith("#")
+        flow.write_text(FLOW + "# theirs, at last\n", encoding="utf-8")
+        app._look_at_disk()
+        await pilot.pause()
+        await pilot.click("#disk")
+        await settled(pilot)
+        assert screen.editor.text.endswith("# theirs, at last\n")
+
+
+async def test_reloading_asks_where_something_would_be_lost(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("#")
+        await settled(pilot)
+        screen.action_reload()
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmDialog)
+        await pilot.click("#yes")
+        await settled(pilot)
+        assert screen.editor.text == FLOW
+
+
+async def test_find_and_replace(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+f", *"contacts", "enter")
+        assert screen.editor.selected_text == "contacts"
+        first = screen.editor.selection
+        await pilot.press("enter")
+        assert screen.editor.selection > first
+        await pilot.press("up")
+        assert screen.editor.selection == first
+        bar = screen.query_one(FindBar)
+        bar.query_one("#find-by", Input).value = "people"
+        bar.query_one("#find-by", Input).focus()
+        await pilot.press("enter")
+        assert screen.editor.text.count("people") == 1
+        await pilot.press("ctrl+a")
+        assert "contacts" not in screen.editor.text
+        await pilot.press("escape")
+        assert not bar.display
+        assert screen.focused is screen.editor
+        await pilot.press("ctrl+z")
+        assert "contacts" in screen.editor.text
+
+
+async def test_going_to_a_line_refuses_what_is_none(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        for text, is_accepted in (
+            ("", False),
+            ("0", False),
+            ("99", False),
+            ("x", False),
+            ("7:9", True),
+        ):
+            await pilot.press("ctrl+g")
+            await pilot.pause()
+            app.screen.query_one(Input).value = text
+            await pilot.press("enter")
+            await pilot.pause()
+            assert (app.screen is screen) == is_accepted
+            if not is_accepted:
+                await pilot.press("escape")
+                await pilot.pause()
+        assert screen.editor.cursor_location == (6, 8)
+
+
+async def test_commenting_is_undone_by_commenting_again(flow: Path) -> None:
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.editor.go_to(5, 9)
+        await pilot.press("shift+down", "shift+down", "ctrl+underscore")
+        assert screen.editor.document.get_line(4) == "        # name: start"
+        screen.editor.select_line(4)
+        screen.editor.selection = type(screen.editor.selection)((4, 0), (6, 3))
+        await pilot.press("ctrl+underscore")
+        assert screen.editor.text == FLOW
+
+
+async def test_the_file_list_opens_files_and_keeps_what_was_typed(flow: Path) -> None:
+    write_flow(flow.parent, FLOW.replace("name: contacts", "name: other"), "other.yaml")
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("#")
+        await settled(pilot)
+        screen.file_list.focus()
+        await pilot.press("down", "enter")
+        screen = await settled(pilot)
+        assert app.path == flow.parent / "other.yaml"
+        assert "name: other" in screen.editor.text
+        screen.open_path(flow)
+        await settled(pilot)
+        assert screen.editor.text == "#" + FLOW
+        await pilot.press("ctrl+b")
+        assert not screen.file_list.display or screen.has_class("-no-files")
+        await pilot.press("ctrl+b")
+        assert screen.focused is screen.file_list
+
+
+async def test_an_unreadable_file_is_told_and_leaves_the_other_open(flow: Path) -> None:
+    (flow.parent / "broken.yaml").write_bytes(b"flow: \xff")
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.open_path(flow.parent / "broken.yaml")
+        await pilot.pause()
+        assert "not UTF-8" in told(app)[0]
+        assert app.path == flow
+
+
+async def test_events_to_preview_come_from_stream_file_and_typing(flow: Path) -> None:
+    desk = FakeDesk()
+    desk.events = [
+        Event(
+            "crm.contacts.upsert", json.dumps({"id": str(n), "name": "N"}).encode(), None, "crm", n
+        )
+        for n in (1, 2)
+    ]
+    data = flow.parent / "event.json"
+    data.write_text('{"id": "file", "name": "F"}', encoding="utf-8")
+    app = application(flow, desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("f12")
+        await pilot.pause()
+        await pilot.press(*"stream", "enter")
+        screen = await settled(pilot)
+        assert '"ExternalId__c": "2"' in screen.request_view.text
+        await pilot.press("f6")
+        await settled(pilot)
+        assert '"ExternalId__c": "1"' in screen.request_view.text
+        await pilot.press("f7", "f7")
+        await settled(pilot)
+        assert "sample id" in screen.request_view.text
+        await pilot.press("f12")
+        await pilot.pause()
+        await pilot.press(*"file", "enter")
+        await pilot.pause()
+        app.screen.query_one(Input).value = str(data)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert '"ExternalId__c": "file"' in screen.request_view.text
+        await pilot.press("f12")
+        await pilot.pause()
+        await pilot.press(*"typed", "enter")
+        await pilot.pause()
+        app.screen.query_one(TextArea).text = "{not json"
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert app.screen is not screen
+        app.screen.query_one(TextArea).text = '{"id": "typed", "name": "T"}'
+        await pilot.press("ctrl+s")
+        await settled(pilot)
+        assert '"ExternalId__c": "typed"' in screen.request_view.text
+
+
+async def test_a_stream_that_is_not_there_is_told(flow: Path) -> None:
+    desk = FakeDesk()
+    desk.is_down = True
+    app = application(flow, desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("f12")
+        await pilot.pause()
+        await pilot.press(*"stream", "enter")
+        await pilot.pause()
+        assert told(app)[0].startswith("no events: no NATS server")
+        assert not screen.event_view.loading
+
+
+async def test_an_event_that_does_not_fit_is_shown_at_the_field(flow: Path) -> None:
+    desk = FakeDesk()
+    desk.events = [Event("crm.contacts.upsert", b'{"id": "1"}', None, "crm", 1)]
+    app = application(flow, desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.use_events(desk.events)
+        await settled(pilot)
+        assert "would be kept as a failed batch" in screen.request_view.text
+        lines = [p.line for p in screen.editor.problems if p.code == "preview"]
+        assert lines == [line_of("LastName")]
+
+
+async def test_foreign_text_is_shown_and_never_obeyed(flow: Path) -> None:
+    desk = FakeDesk()
+    desk.events = [
+        Event(text, json.dumps({"id": text, "name": text}).encode(), {text: text}, text, n)
+        for n, text in enumerate(NASTY)
+    ]
+    flow.write_text(FLOW + "".join(f"# {text}\n" for text in NASTY if "\r" not in text), "utf-8")
+    app = application(flow, desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.use_events(desk.events)
+        for _ in NASTY:
+            await pilot.press("f7")
+            await settled(pilot)
+            assert "\x1b" not in screen.request_view.text
+            picture = app.export_screenshot()
+            assert "\x1b" not in picture
+        await pilot.press("f12")
+        await pilot.pause()
+        await pilot.press("escape")
+        assert app.is_running
+
+
+async def test_a_flow_of_five_thousand_lines_can_be_edited(flow: Path) -> None:
+    flow.write_text(FLOW + "# a comment\n" * 5_000, encoding="utf-8")
+    app = application(flow)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        assert not screen.editor.has_colours
+        assert "no colours" in str(screen.editor.border_title)
+        await pilot.press("x")
+        assert screen.editor.text.startswith("xflow")
+
+
+async def test_an_event_of_a_megabyte_is_previewed(flow: Path) -> None:
+    desk = FakeDesk()
+    data = json.dumps({"id": "1", "name": "N" * 1_000_000}).encode()
+    desk.events = [Event("crm.contacts.upsert", data, None, "crm", 1)]
+    app = application(flow, desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.use_events(desk.events)
+        await settled(pilot)
+        assert "1,000 kB" in str(screen.request_view.border_title)
+        assert len(screen.event_view.text) < 300_000
+        assert screen.event_view.copied == data.decode()
+
+
+async def test_the_problem_list_goes_to_the_place(flow: Path) -> None:
+    flow.write_text(FLOW.replace("operation: upsert", "operation: upset"), encoding="utf-8")
+    app = application(flow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot)
+        screen.focus_pane("problems")
+        await pilot.pause()
+        place = next(i for i, p in enumerate(screen.editor.problems) if p.severity == "error")
+        screen.query_one("#problems", OptionList).highlighted = place
+        await pilot.press("enter")
+        assert screen.editor.cursor_location[0] == screen.editor.problems[place].line - 1
+        assert screen.focused is screen.editor
