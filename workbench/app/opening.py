@@ -51,6 +51,7 @@ __all__ = [
     "open_clients",
     "open_flow",
     "open_sinks",
+    "open_source",
     "sink_of",
     "stage_spec",
 ]
@@ -113,7 +114,7 @@ async def open_flow(
 
         login = asyncio.create_task(open_sinks(sinks.values(), stack))
         try:
-            connection, source = await _open_source(flow.source, stack, changed)
+            connection, source = await open_source(flow.source, stack, changed)
             await login
         finally:
             login.cancel()
@@ -160,9 +161,15 @@ async def connect_nats(
     return await connect(url, credentials, on_change=on_change)
 
 
-async def _open_source(
-    task: SubscriberTask, stack: AsyncExitStack, changed: Callable[[str, str], None]
+async def open_source(
+    task: SubscriberTask, stack: AsyncExitStack, changed: Callable[[str, str], None] | None = None
 ) -> tuple[Connection, JetStreamSource]:
+    """Connect to NATS and create or check stream and durable; both are closed with the stack.
+
+    Raises:
+        SettingsError: the credentials file is missing or wrong.
+        StreamError: NATS can't be reached or is not as the file says.
+    """
     connection = await connect_nats(task.url, task.credentials_path, changed)
     stack.push_async_callback(connection.aclose)
     source = await JetStreamSource.open(
@@ -171,13 +178,18 @@ async def _open_source(
         ConsumerSettings(
             durable=task.durable_name,
             filter_subject=task.subject,
-            ack_wait_seconds=ack_wait_seconds(task.ack_timeout_seconds, task.backoff_seconds),
+            ack_wait_seconds=ack_wait_seconds(task.ack_timeout_seconds, _stated_backoff(task)),
             max_deliver=task.max_deliver,
             max_ack_pending=task.max_ack_pending,
         ),
     )
     stack.push_async_callback(source.aclose)
     return connection, source
+
+
+def _stated_backoff(task: SubscriberTask) -> tuple[float, ...]:
+    """The backoff that the file itself gives: only that shortens the server's ack wait."""
+    return task.backoff_seconds if task.settings.get("backoff") else ()
 
 
 def _stream_settings(task: SubscriberTask) -> StreamSettings:

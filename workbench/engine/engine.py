@@ -322,12 +322,15 @@ class Engine:
         clock, core = self._clock, self._core
         ping_every = self._source.ack_wait_seconds / 3
         next_ping = clock.monotonic() + ping_every
+        seen: list[Event] = []
         while True:
             now = clock.monotonic()
             if now >= next_ping:
-                if core.held:
-                    self._source.in_progress(list(core.held.values()))
-                    await self._source.flush()
+                # Those that were in hand at the last look already; the others are fresh.
+                late = [event for event in seen if event.sequence in core.held]
+                if late:
+                    self._source.in_progress(late)
+                seen = list(core.held.values())
                 next_ping = now + ping_every
             if self._gate.probe_due(now) and not self._is_probing and not core.in_flight:
                 self._is_probing = True
