@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
-from workbench.sandbox.traffic import CONTACTS_SUBJECT, SAMPLE_FLOW, contacts
+import pytest
+
+from workbench.flow import parse
+from workbench.sandbox.traffic import CONTACTS_SUBJECT, SAMPLE_FLOWS, contacts, everyday
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
@@ -56,7 +60,17 @@ def test_a_repeated_key_was_seen_before_and_ids_are_unique() -> None:
     assert len(set(ids)) == 500
 
 
-def test_the_installed_sample_flow_is_the_one_in_flows() -> None:
-    original = Path(__file__).parents[2] / "flows" / SAMPLE_FLOW.name
-    assert SAMPLE_FLOW.read_bytes() == original.read_bytes()
-    assert f"subject: {CONTACTS_SUBJECT}\n" in original.read_text()
+@pytest.mark.parametrize("installed", sorted(SAMPLE_FLOWS.iterdir()), ids=lambda path: path.stem)
+def test_the_installed_sample_flows_are_those_in_flows(installed: Path) -> None:
+    original = Path(__file__).parents[2] / "flows" / installed.name
+    assert installed.read_bytes() == original.read_bytes()
+
+
+def test_everyday_events_are_for_the_sample_flows() -> None:
+    subjects = {
+        parse(flow.read_bytes(), flow.name).source.subject for flow in SAMPLE_FLOWS.iterdir()
+    }
+    events = list(islice(everyday(), 100))
+    assert {event.subject for event in events} == subjects
+    assert len({event.id for event in events}) == 100
+    assert CONTACTS_SUBJECT in subjects

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,8 @@ __all__ = ["command"]
 # A Salesforce as it is on an ordinary day: it takes its time, holds a lock now and then, and is
 # not there for a moment. Drawn from a seed, so that a demonstration can be repeated.
 _FAULTS = ("latency:20ms-60ms,seed=1", "lock:0.0005,seed=1", "status:503:0.02,seed=1")
+
+_EVENTS_PER_SECOND = 10.0
 
 _KEY_FIELD = "ExternalId__c"
 
@@ -44,19 +49,61 @@ class _Outcome:
     help="A flow of Contact upserts by ExternalId__c  [default: the sample flow]",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def command(events: int, seed: int, flow: Path | None, form: str) -> int:
-    """Start a sandbox, run the sample flow on sample events, and sum up what became of them.
+@click.option("--summary", is_flag=True, help="No application, though there is a terminal.")
+def command(events: int, seed: int, flow: Path | None, form: str, summary: bool) -> int:
+    """Start a sandbox with sample flows and sample events, and show what becomes of them.
+
+    In a terminal that is the application, with events that keep coming and switches for trouble;
+    the other options are for what follows. Without a terminal, or with --summary, the sample flow
+    runs on N events and what became of them is summed up.
 
     The events are single contacts, lists, lists of several hundred, repeated keys, and every kind
     of trouble. The exit code is 0 only if each of them is accounted for: its records are in the
     emulator's table as the last event said, or it is kept as a failed batch.
     """
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if is_terminal and not summary and form == "text":
+        return asyncio.run(_show(seed))
     outcome = asyncio.run(_demonstrate(events, seed, flow))
     if form == "json":
         _say_json(outcome)
     else:
         _say_text(outcome)
     return exits.OK if outcome.ledger.is_balanced else exits.PROBLEMS
+
+
+async def _show(seed: int) -> int:
+    """The application on the sample flows, with events that keep coming."""
+    from workbench.app.background import keep_publishing, prepare_streams
+    from workbench.app.dead_letters import file_stores
+    from workbench.app.flows import load_flow
+    from workbench.app.publishing import Message
+    from workbench.sandbox import FaultSwitches
+    from workbench.sandbox.traffic import SAMPLE_FLOWS, everyday
+    from workbench.tui import run
+
+    click.echo("Starting nats-server and the Salesforce emulator ...", err=True)
+    with tempfile.TemporaryDirectory(prefix="workbench-demo-") as name:
+        folder = Path(shutil.copytree(SAMPLE_FLOWS, Path(name) / "flows"))
+        paths = [folder / path.name for path in sorted(SAMPLE_FLOWS.iterdir())]
+        async with open_sandbox() as sandbox:
+            settings = Settings(dict(os.environ), sandbox.environment)
+            flows = [load_flow(path, settings) for path in paths]
+            await prepare_streams(flows)
+            messages = (Message(event.subject, event.data, id=event.id) for event in everyday(seed))
+            traffic = asyncio.create_task(
+                keep_publishing(flows, messages, per_second=_EVENTS_PER_SECOND)
+            )
+            try:
+                return await run(
+                    folder,
+                    settings,
+                    dead_letters=file_stores(failed_folder(settings)),
+                    faults=FaultSwitches(sandbox),
+                )
+            finally:
+                traffic.cancel()
+                await asyncio.gather(traffic, return_exceptions=True)
 
 
 async def _demonstrate(count: int, seed: int, path: Path | None) -> _Outcome:

@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CONTACTS_SUBJECT", "SAMPLE_FLOW", "SampleEvent", "contacts"]
+__all__ = [
+    "CONTACTS_SUBJECT",
+    "SAMPLE_FLOW",
+    "SAMPLE_FLOWS",
+    "SampleEvent",
+    "contacts",
+    "everyday",
+]
 
-SAMPLE_FLOW = Path(__file__).parent / "flows" / "salesforce_composite_upsert_contact.yaml"
-"""The flow that these events are for; a copy of the one in `flows/` that is installed with us."""
+SAMPLE_FLOWS = Path(__file__).parent / "flows"
+"""The flows that these events are for: copies of those in `flows/` that are installed with us."""
+
+SAMPLE_FLOW = SAMPLE_FLOWS / "salesforce_composite_upsert_contact.yaml"
+"""The one that takes `contacts`."""
 
 CONTACTS_SUBJECT = "crm.contacts.upsert"
 """What the sample flow `salesforce_composite_upsert_contact` listens to."""
+_ACCOUNTS_SUBJECT = "crm.accounts.upsert"
+_ORDERS_SUBJECT = "salesforce.platform_events.order_status"
 
 Record = dict[str, Any]
 
@@ -73,6 +86,39 @@ def contacts(count: int, seed: int = 1) -> Iterator[SampleEvent]:
     shows all of them. A repeated key names a contact of an earlier event and changes it.
     """
     return _Contacts(seed).events(count)
+
+
+def everyday(seed: int = 1) -> Iterator[SampleEvent]:
+    """Events without end for all sample flows: contacts mostly, accounts and orders between."""
+    source = random.Random(seed)
+    for number, contact in enumerate(contacts(sys.maxsize, seed), 1):
+        yield contact
+        if number % 5 == 0:
+            yield _account(seed, number, source)
+        if number % 3 == 0:
+            yield _order(seed, number, source)
+
+
+def _account(seed: int, number: int, source: random.Random) -> SampleEvent:
+    record = {
+        "ExternalId__c": f"A-{seed}-{source.randint(1, 200):04}",
+        "Name": f"{source.choice(_LAST)} AS",
+        "Phone": f"+47{source.randint(20_000_000, 99_999_999)}",
+    }
+    data = json.dumps([record], ensure_ascii=False).encode()
+    return SampleEvent(f"account-{seed}-{number}", _ACCOUNTS_SUBJECT, data, "account", (record,))
+
+
+def _order(seed: int, number: int, source: random.Random) -> SampleEvent:
+    """One in twenty has a time that is none, which the event's schema refuses."""
+    order = {
+        "order_id": f"O-{number:06}",
+        "status": source.choice(("placed", "packed", "shipped", "delivered")),
+        "updated_at": "yesterday" if source.random() < 0.05 else "2026-11-23T10:00:00Z",
+    }
+    return SampleEvent(
+        f"order-{seed}-{number}", _ORDERS_SUBJECT, json.dumps(order).encode(), "order", (order,)
+    )
 
 
 class _Contacts:
