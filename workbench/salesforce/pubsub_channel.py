@@ -6,6 +6,7 @@ grpc takes some 70 ms to import: who may do without imports this module, and `pu
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import ssl
 from pathlib import Path
 from typing import Any
@@ -165,16 +166,27 @@ class Channel:
 
 
 def trusted_roots(ca_file: str) -> bytes | None:
-    """PEM of the certificate authorities to trust: the system's, and those of `ca_file`; None for
-    the list that comes with grpc, where the system has none.
+    """PEM of the certificate authorities to trust: the system's, or where it has no file of them
+    those that come with grpc, and those of `ca_file`. None for those of grpc alone.
 
     Raises:
         SettingsError: `ca_file` can't be read.
     """
-    system = ssl.get_default_verify_paths().cafile
+    shared = _system_roots()
+    if not ca_file:
+        return shared
     try:
-        own = Path(ca_file).read_bytes() if ca_file else b""
+        own = Path(ca_file).read_bytes()
     except OSError as error:
         raise SettingsError(f"ca_file {ca_file!r} can't be read: {error.strerror}") from error
-    shared = Path(system).read_bytes() if system else b""
-    return b"\n".join(filter(None, (shared, own))) or None
+    bundled = shared or pkgutil.get_data("grpc._cython", "_credentials/roots.pem") or b""
+    return bundled + b"\n" + own
+
+
+def _system_roots() -> bytes | None:
+    """One file of all of them: where OpenSSL looks for it, or in its folder by Debian's name."""
+    paths = ssl.get_default_verify_paths()
+    for file in (paths.cafile, f"{paths.capath}/ca-certificates.crt"):
+        if file and Path(file).is_file():
+            return Path(file).read_bytes()
+    return None

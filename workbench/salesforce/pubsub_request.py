@@ -37,6 +37,9 @@ MAX_EVENTS = 200
 _EVENT_OVERHEAD = 80
 
 
+_ID_ENDS = [f"{number:08x}" for number in range(MAX_EVENTS)]
+
+
 @dataclass(slots=True)
 class Publication:
     """One PublishRequest: the events at these places of the batch, their ids and payloads."""
@@ -58,7 +61,8 @@ class Publication:
 def new_ids(count: int) -> list[str]:
     """Ids for events that have none of their own: UUIDs, alike but for their end."""
     start = str(uuid.uuid4())[:28]
-    return [f"{start}{number:08x}" for number in range(count)]
+    ends = _ID_ENDS[:count] if count <= MAX_EVENTS else [f"{n:08x}" for n in range(count)]
+    return [start + end for end in ends]
 
 
 def encode_records(

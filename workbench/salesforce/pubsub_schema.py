@@ -12,7 +12,7 @@ from workbench.errors import ServerError
 from workbench.model import Record
 from workbench.salesforce.pubsub_fields import Misfit, Write, varint, writer_of
 
-__all__ = ["EventSchema", "Fault", "parse_schema"]
+__all__ = ["EventSchema", "Fault", "Stamp", "parse_schema"]
 
 CREATED_DATE = "CreatedDate"
 CREATED_BY = "CreatedById"
@@ -40,6 +40,13 @@ class Column:
     absent: bytes | None
 
 
+class Stamp(NamedTuple):
+    """CreatedDate and CreatedById, encoded: each by its name, and both in the schema's order."""
+
+    fields: Mapping[str, bytes]
+    both: bytes
+
+
 class EventSchema:
     """One version of an event's definition, named by its `id`.
 
@@ -52,24 +59,30 @@ class EventSchema:
         self.event = event
         self.columns = columns
         self._plan = [(c.name, c.write, None if c.name in _STAMPED else c.absent) for c in columns]
-        self._names = {c.name for c in columns}
+        names = [c.name for c in columns]
+        self._names = set(names)
+        # Every custom event's definition begins with the system fields.
+        self._own_plan = self._plan[2:] if tuple(names[:2]) == _STAMPED else None
 
-    def stamp(self, created_ms: int, user_id: str) -> dict[str, bytes]:
-        """The system fields, encoded, of everything that is published in one request."""
+    def stamp(self, created_ms: int, user_id: str) -> Stamp:
+        """The system fields of everything that is published in one request."""
         values: dict[str, object] = {CREATED_DATE: created_ms, CREATED_BY: user_id}
-        return {c.name: c.write(values[c.name]) for c in self.columns if c.name in values}
+        fields = {c.name: c.write(values[c.name]) for c in self.columns if c.name in values}
+        return Stamp(fields, b"".join(fields.values()))
 
-    def encode(self, record: Record, stamp: Mapping[str, bytes]) -> bytes | None:
+    def encode(self, record: Record, stamp: Stamp) -> bytes | None:
         """The datum of a record, bare; None when something is wrong, which `faults` then tells."""
-        parts = []
+        plan, parts = self._own_plan, [stamp.both]
+        if plan is None or CREATED_DATE in record or CREATED_BY in record:
+            plan, parts = self._plan, []
         taken = 0
         try:
-            for name, write, absent in self._plan:
+            for name, write, absent in plan:
                 if name in record:
                     parts.append(write(record[name]))
                     taken += 1
                 else:
-                    parts.append(stamp[name] if absent is None else absent)
+                    parts.append(stamp.fields[name] if absent is None else absent)
         except (Misfit, KeyError):
             return None
         return b"".join(parts) if taken == len(record) else None

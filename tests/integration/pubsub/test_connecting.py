@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from workbench.errors import (
     UsageError,
 )
 from workbench.salesforce import PublisherSettings, PublisherSink
+from workbench.salesforce.pubsub_channel import trusted_roots
 
 from .conftest import TOPIC, Org, batch_of, is_written, orders, summary
 
@@ -121,3 +124,19 @@ async def test_a_server_that_restarts_is_found_again(org: Org) -> None:
     assert org.on_bus() == ["0", "2"]
     await sink.aclose()
     await again.aclose()
+
+
+def test_roots_are_the_systems_or_grpcs_and_always_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.pem"
+    own.write_bytes(b"our own")
+    for system in (None, str(own)):
+        paths = ssl.get_default_verify_paths()._replace(cafile=system, capath=None)
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda paths=paths: paths)
+        assert trusted_roots("") == (None if system is None else b"our own")
+        both = trusted_roots(str(own)) or b""
+        assert both.endswith(b"our own")
+        assert (both.count(b"BEGIN CERTIFICATE") > 50) == (system is None)
+    with pytest.raises(SettingsError, match="nowhere"):
+        trusted_roots(str(tmp_path / "nowhere.pem"))
