@@ -343,7 +343,7 @@ def run(name: str, **given: Any) -> dict[str, Any]:
     return {"events": given["events"], **result}
 
 
-def main(events: int) -> None:
+def main(events: int = 100_000) -> None:
     from workbench.sandbox.nats import NatsServer
 
     with tempfile.TemporaryDirectory() as name, NatsServer(Path(name) / "js") as server:
