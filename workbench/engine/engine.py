@@ -46,6 +46,9 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 MAX_HELD_EVENTS = 20_000
 """Events in hand beyond which no more are asked for, whatever the consumer would allow."""
 
+FIRST_FETCH = 64
+"""How many events to ask for before it is known how many records they hold."""
+
 STORE_RETRY_SECONDS = 5.0
 """When an event comes back whose failed batch could not be stored."""
 
@@ -219,8 +222,9 @@ class Engine:
             if self.observers:
                 self._tell(EventsReceived(self.flow, events))
             core.accept(events, self._clock.monotonic())
-            share = (core.held_records - records) / len(events)
-            self._per_event += 0.2 * (max(share, 1.0) - self._per_event)
+            share = max(1.0, (core.held_records - records) / len(events))
+            # Believed at once when events grow, slowly when they shrink: too few costs little.
+            self._per_event = max(share, 0.8 * self._per_event + 0.2 * share)
             self._pump()
             pause = self._pace.pause(len(events))
             if pause > 0:
@@ -234,7 +238,12 @@ class Engine:
         # Records that wait for another of their key take room in memory, but not in the requests.
         waiting = sum(stage.lanes.waiting for stage in core.stages)
         records = self._target_records - (core.held_records - waiting)
-        return min(int(records / self._per_event), self._max_held_events - len(core.held))
+        if records <= 0:
+            return 0
+        events = max(1, int(records / self._per_event))
+        if not core.counters.received:
+            events = min(events, FIRST_FETCH)
+        return min(events, self._max_held_events - len(core.held))
 
     def _pump(self) -> None:
         """Send whatever may be sent, settle whatever is settled. Synchronous and quick."""
