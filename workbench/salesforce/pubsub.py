@@ -206,17 +206,8 @@ class PublisherSink:
         if not parts:
             return Answer(outcomes)
         lost = next((reading.error for reading in readings if reading.error), None)
-        exchange = Exchange(
-            method=PUBLISH_STREAM.name,
-            target=PUBLISH_STREAM.path,
-            request_body=_sent(publisher.topic, schema.id, parts, records),
-            status=None if lost else 200,
-            response_body=shown({"results": results}),
-            started=started,
-            duration_seconds=duration,
-            error=lost,
-        )
-        return Answer(outcomes, exchange, results)
+        sent = _sent(publisher.topic, schema.id, parts, records)
+        return Answer(outcomes, _exchange(sent, results, started, duration, lost), results)
 
     def _connected(self) -> Publisher:
         """The publisher, made when first asked for; it connects by itself."""
@@ -333,6 +324,22 @@ def _sent(
         for id_, place in zip(part.ids, part.places, strict=True)
     ]
     return shown({"topic_name": topic, "schema_id": schema_id, "events": events})
+
+
+def _exchange(
+    sent: bytes, results: Sequence[Any], started: float, seconds: float, error: str | None
+) -> Exchange:
+    """What went over the wire, as JSON; gRPC answers every call that it answers with 200."""
+    return Exchange(
+        method=PUBLISH_STREAM.name,
+        target=PUBLISH_STREAM.path,
+        request_body=sent,
+        status=None if error else 200,
+        response_body=shown({"results": results}),
+        started=started,
+        duration_seconds=seconds,
+        error=error,
+    )
 
 
 def _is_limit(outcome: Outcome) -> bool:

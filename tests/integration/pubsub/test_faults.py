@@ -130,6 +130,36 @@ async def test_under_load_a_cut_stream_calls_nothing_written_that_is_not(org: Or
                 assert str(10 * number + place) not in org.on_bus()
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_in_all_kinds_of_trouble_at_once_no_outcome_is_untrue(org: Org, seed: int) -> None:
+    sink = await org.open()
+    for fault in (
+        f"pubsub-drop:0.05,path=PublishStream,seed={seed}",
+        f"pubsub-reset:0.05,path=PublishStream,seed={seed + 1}",
+        f"pubsub-status:RESOURCE_EXHAUSTED:0.05,path=PublishStream,seed={seed + 2}",
+        f"pubsub-status:INVALID_ARGUMENT:0.02,path=PublishStream,seed={seed + 3}",
+        f"pubsub-event:0.02,seed={seed + 4}",
+        f"pubsub-latency:0ms-20ms:0.3,path=PublishStream,seed={seed + 5}",
+        "pubsub-expire,every=23,path=PublishStream,count=8",
+        "pubsub-schema,every=11,path=PublishStream,count=5",
+    ):
+        org.fault(fault)
+    room = asyncio.Semaphore(8)
+
+    async def write(number: int) -> Answer:
+        async with room:
+            return await sink.write(batch_of(orders(10, start=10 * number)))
+
+    answers = await asyncio.gather(*(write(number) for number in range(150)))
+    bus = org.on_bus()
+    assert len(bus) == len(set(bus))
+    outcomes = [outcome for answer in answers for outcome in answer.outcomes]
+    for number, outcome in enumerate(outcomes):
+        if not isinstance(outcome, Unknown):
+            assert isinstance(outcome, Written) == (str(number) in bus), (number, outcome)
+    assert sum(isinstance(outcome, Written) for outcome in outcomes) > 750
+
+
 async def test_late_answers_are_matched_by_their_ids(org: Org) -> None:
     sink = await org.open()
     await sink.write(batch_of(orders(1, start=1000)))
