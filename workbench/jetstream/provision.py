@@ -23,6 +23,7 @@ __all__ = [
     "ack_wait_seconds",
     "find_stream",
     "provision",
+    "subject_covers",
     "subjects_overlap",
 ]
 
@@ -245,12 +246,17 @@ async def _align_stream(
         for key, value in settings.wishes().items()
         if config.get(key, _absent(key)) != value
     }
+    held = config.get("subjects") or []
     missing = [
-        subject for subject in settings.subjects if subject not in config.get("subjects", ())
+        subject
+        for subject in settings.subjects
+        if not any(subject_covers(other, subject) for other in held)
     ]
-    # Subjects are only added: the others belong to somebody who publishes to them
+    # Subjects are only added: the others belong to somebody who publishes to them. The server
+    # refuses a stream whose subjects overlap, so what a new one covers goes into it.
     if missing:
-        changes["subjects"] = [*config.get("subjects", ()), *missing]
+        kept = [s for s in held if not any(subject_covers(wider, s) for wider in missing)]
+        changes["subjects"] = [*kept, *missing]
     action: Literal["changed", "kept"] = "changed" if settings.create_or_update else "kept"
     drift = [
         Drift(f"stream.{key}", value, config.get(key, _absent(key)), action)
@@ -396,6 +402,20 @@ def subjects_overlap(one: str, other: str) -> bool:
         if a != b and a != "*" and b != "*":
             return False
     return len(left) == len(right)
+
+
+def subject_covers(pattern: str, subject: str) -> bool:
+    """Whether every subject that `subject` matches is matched by `pattern`: `crm.>` covers
+    `crm.*.upsert`, which covers `crm.a.upsert`."""
+    wide, narrow = pattern.split("."), subject.split(".")
+    for place, token in enumerate(wide):
+        if token == ">":
+            return len(narrow) > place
+        if place >= len(narrow) or narrow[place] == ">":
+            return False
+        if token not in ("*", narrow[place]):
+            return False
+    return len(wide) == len(narrow)
 
 
 def _nanoseconds(seconds: float | None) -> int | None:

@@ -106,6 +106,21 @@ async def test_drift_is_mended_and_what_we_do_not_know_is_kept(place: Place) -> 
     assert (await provision(place.connection, stream, place.consumer(5))).drift == ()
 
 
+async def test_subjects_that_the_stream_covers_are_no_drift(place: Place) -> None:
+    await provision(place.connection, place.stream_settings, place.consumer())
+    narrow = replace(place.stream_settings, subjects=(place.subject,))
+    found = await provision(place.connection, narrow, place.consumer())
+    assert found.drift == ()
+    assert found.stream["config"]["subjects"] == [f"{place.stream}.>"]
+
+
+async def test_a_wider_subject_takes_in_what_it_covers(place: Place) -> None:
+    narrow = replace(place.stream_settings, subjects=(place.subject, f"other.{place.stream}"))
+    await provision(place.connection, narrow, place.consumer())
+    found = await provision(place.connection, place.stream_settings, place.consumer())
+    assert found.stream["config"]["subjects"] == [f"other.{place.stream}", f"{place.stream}.>"]
+
+
 async def test_without_leave_the_stream_is_only_compared(place: Place) -> None:
     await provision(place.connection, place.stream_settings, place.consumer())
     stream = replace(place.stream_settings, create_or_update=False, max_messages=5)

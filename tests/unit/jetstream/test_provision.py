@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.jetstream.provision import ack_wait_seconds, subjects_overlap
+from workbench.jetstream.provision import ack_wait_seconds, subject_covers, subjects_overlap
 from workbench.jetstream.stored import nanoseconds_of
 
 
@@ -25,6 +25,25 @@ from workbench.jetstream.stored import nanoseconds_of
 def test_subjects_that_overlap(one: str, other: str, overlap: bool) -> None:
     assert subjects_overlap(one, other) is overlap
     assert subjects_overlap(other, one) is overlap
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject", "covers"),
+    [
+        ("crm.>", "crm.a", True),
+        ("crm.>", "crm.*.b", True),
+        ("crm.>", "crm.>", True),
+        ("crm.>", "crm", False),
+        ("crm.*", "crm.>", False),
+        ("crm.*", "crm.*", True),
+        ("crm.a", "crm.*", False),
+        ("*.*", "crm.a.b", False),
+        ("crm.a.b", "crm.a", False),
+        ("a", "a", True),
+    ],
+)
+def test_subjects_that_cover(pattern: str, subject: str, covers: bool) -> None:
+    assert subject_covers(pattern, subject) is covers
 
 
 @pytest.mark.parametrize(
