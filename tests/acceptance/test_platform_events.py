@@ -182,6 +182,23 @@ def test_an_expired_token_and_a_busy_service_cost_no_event(
     assert not program.events("failed")
 
 
+def test_killed_in_mid_batch_and_started_again_loses_nothing(
+    run: Callable[..., Program], sandbox: RunningSandbox
+) -> None:
+    sandbox.ask("/emulator/faults", {"fault": "pubsub-latency:50ms-150ms,seed=1"})
+    more = ("--log-level", "debug", "--set", "start_subscription.backoff=[1s, 2s]")
+    program = run(PLAIN, *more)
+    publish(sandbox, SUBJECT, [{"Order_ID__c": str(n)} for n in range(2000)])
+    for _ in range(2):
+        program.wait_for(lambda line: '"event":"sent"' in line)
+        program.signal(signal.SIGKILL)
+        program.wait()
+        program = run(PLAIN, *more)
+    assert settled(sandbox, STREAM, DURABLE) == 0
+    stop(program)
+    assert {e["Order_ID__c"] for e in on_topic(sandbox)} == {str(n) for n in range(2000)}
+
+
 def test_an_outage_is_waited_out_and_costs_no_event(
     run: Callable[..., Program], sandbox: RunningSandbox
 ) -> None:
