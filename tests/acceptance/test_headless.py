@@ -67,7 +67,7 @@ def ledger(
     *,
     is_ordered: bool = True,
 ) -> Ledger:
-    store = FileStore(failed / f"{DURABLE}.jsonl")
+    store = FileStore(failed / "failed.jsonl")
     rows: list[dict[str, Any]] = []
     while page := sandbox.ask(f"/emulator/records/Contact?offset={len(rows)}")["records"]:
         rows += page

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.app.dead_letters import file_stores
+from workbench.app.failed_stores import FailedStores
 from workbench.app.fleet import Fleet, Member
 from workbench.app.http import StatusServer
 from workbench.app.settings import Settings
@@ -26,12 +26,12 @@ class HeadlessOptions:
     """How to run.
 
     Attributes:
-        failed_dir: where failed batches are kept, a file for each flow.
+        failed_dir: keep failed batches in a file there; None for the stream that the flow names.
         http: host and port of the probes and metrics, None for none.
         drain_timeout_seconds: how long a flow may take to finish once told to stop.
     """
 
-    failed_dir: Path
+    failed_dir: Path | None = None
     http: tuple[str, int] | None = None
     drain_timeout_seconds: float = 30.0
 
@@ -59,14 +59,16 @@ async def run_headless(
     Raises:
         SettingsError: the address for the probes can't be listened on.
     """
+    stores = FailedStores(settings, options.failed_dir)
     fleet = Fleet(
         settings,
-        file_stores(options.failed_dir),
+        stores.of,
         [log, _Collector(), *observers],
         options.drain_timeout_seconds,
     )
     logging.getLogger().addHandler(LogHandler(log))
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(stores.aclose)
         signals = _Signals(fleet, log)
         signals.install()
         if options.http is not None:

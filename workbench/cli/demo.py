@@ -75,7 +75,7 @@ def command(events: int, seed: int, flow: Path | None, form: str, summary: bool)
 async def _show(seed: int) -> int:
     """The application on the sample flows, with events that keep coming."""
     from workbench.app.background import keep_publishing, prepare_streams
-    from workbench.app.dead_letters import file_stores
+    from workbench.app.failed_stores import FailedStores
     from workbench.app.flows import load_flow
     from workbench.app.publishing import Message
     from workbench.sandbox import FaultSwitches
@@ -95,12 +95,13 @@ async def _show(seed: int) -> int:
                 keep_publishing(flows, messages, per_second=_EVENTS_PER_SECOND)
             )
             try:
-                return await run(
-                    folder,
-                    settings,
-                    dead_letters=file_stores(failed_folder(settings)),
-                    faults=FaultSwitches(sandbox),
-                )
+                async with FailedStores(settings) as stores:
+                    return await run(
+                        folder,
+                        settings,
+                        dead_letters=stores.of,
+                        faults=FaultSwitches(sandbox),
+                    )
             finally:
                 traffic.cancel()
                 await asyncio.gather(traffic, return_exceptions=True)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from workbench.errors import (
     AuthenticationError,
     AuthorizationError,
+    ClaimedError,
+    DeadLetterError,
     FlowError,
+    NotKeptError,
     SalesforceError,
     SettingsError,
     StreamError,
@@ -45,11 +48,13 @@ INTERRUPTED = 130
 
 def exit_code(error: WorkbenchError) -> int:
     """The code for an error that kept a command from starting or ended it."""
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | NotKeptError):
         return USAGE
     if isinstance(error, FlowError):
         return PROBLEMS
-    if isinstance(error, SalesforceError | StreamError):
+    if isinstance(error, ClaimedError):
+        return PROBLEMS
+    if isinstance(error, SalesforceError | StreamError | DeadLetterError):
         return CONNECTION
     return PROBLEMS
 

@@ -32,8 +32,8 @@ __all__ = ["command"]
     "--failed-dir",
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where failed batches are kept, a file for each flow "
-    "[default: workbench/failed in $XDG_STATE_HOME].",
+    help="Keep failed batches in a file there  [default: in JetStream, in the stream that the flow "
+    "names in failed.stream]",
 )
 @click.option(
     "--log-format",
@@ -66,7 +66,7 @@ def command(
     from workbench.app.headless import HeadlessOptions, run_headless
     from workbench.app.http import parse_address
     from workbench.app.lines import LineWriter
-    from workbench.app.settings import failed_folder, parse_seconds
+    from workbench.app.settings import parse_seconds
     from workbench.observe.log import LogObserver
 
     seconds = parse_seconds("--drain-timeout", drain_timeout)
@@ -77,7 +77,7 @@ def command(
 
     async def run() -> int:
         async with open_settings(target) as settings:
-            options = HeadlessOptions(failed_dir or failed_folder(settings), address, seconds)
+            options = HeadlessOptions(failed_dir, address, seconds)
             return exits.of_run(await run_headless(flows, settings, options, log))
 
     try:

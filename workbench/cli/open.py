@@ -35,20 +35,15 @@ def command(path: Path | None, target: Target) -> int:
 
 
 async def _open(path: Path | None, target: Target) -> int:
-    from workbench.app.dead_letters import file_stores
-    from workbench.app.settings import failed_folder
+    from workbench.app.failed_stores import FailedStores
     from workbench.tui import run
 
     if not target.sandbox:
-        async with open_settings(target) as settings:
-            return await run(path, settings, dead_letters=file_stores(failed_folder(settings)))
+        async with open_settings(target) as settings, FailedStores(settings) as stores:
+            return await run(path, settings, dead_letters=stores.of)
     from workbench.sandbox import FaultSwitches
 
     async with open_sandbox() as sandbox:
         settings = Settings(dict(os.environ), sandbox.environment, target.overrides)
-        return await run(
-            path,
-            settings,
-            dead_letters=file_stores(failed_folder(settings)),
-            faults=FaultSwitches(sandbox),
-        )
+        async with FailedStores(settings) as stores:
+            return await run(path, settings, dead_letters=stores.of, faults=FaultSwitches(sandbox))
