@@ -183,7 +183,9 @@ class Replayer:
     async def _ask_org(self, flows: dict[str, Flow], plan: Plan) -> None:
         for path, flow in flows.items():
             client = self._client(flow, path)
-            await client.open()
+            token = await client.open()
+            user = client.session.username or token.user_id or "somebody"
+            plan.orgs.append(f"{user} at {token.instance_url}")
             usage = client.api_usage or await client.fetch_usage()
             if usage is not None:
                 plan.api_used, plan.api_limit = usage

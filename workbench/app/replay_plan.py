@@ -52,6 +52,7 @@ class Plan:
         skipped: entries that would not be touched, and a sentence why.
         duplicates: of those, the ones that are only waiting for `accept_duplicates`.
         later: tasks that would receive the results.
+        orgs: where it would be written, as user at instance; empty where it was not asked.
         api_used, api_limit: the org's daily calls, None where it was not asked.
     """
 
@@ -64,6 +65,7 @@ class Plan:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
+    orgs: list[str] = field(default_factory=list)
     api_used: int | None = None
     api_limit: int | None = None
 
@@ -77,6 +79,8 @@ class Plan:
         )
         if self.later:
             text += f", then {', '.join(self.later)} with the results"
+        if self.orgs:
+            text += f", to {' and '.join(self.orgs)}"
         if self.api_used is not None and self.api_limit is not None:
             left = self.api_limit - self.api_used
             text += (

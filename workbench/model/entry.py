@@ -76,7 +76,8 @@ class EntrySummary:
 
     `status` is open, claimed, resolved or discarded; a claim whose owner died counts as open.
     `records` are all of the event in this task, `failed` those that are not written; `sequence` is
-    of the source event, `size_bytes` of its data; `attempts` are requests. `claimed_until` is seconds since the epoch.
+    of the source event, `size_bytes` of its data; `attempts` are requests. `claimed_until` is
+    seconds since the epoch.
     """
 
     id: str

@@ -1,0 +1,298 @@
+"""`workbench failed replay`: say what will happen, ask, write again, say what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from workbench.cli import exits
+from workbench.cli.failed_options import Place, filter_options, open_desk, place_options
+from workbench.codec import decode, encode_pretty
+from workbench.errors import SettingsError
+from workbench.model import EntryFilter
+
+if TYPE_CHECKING:
+    from workbench.app.failed_desk import FailedDesk
+    from workbench.app.replay_choice import ReplayRequest
+    from workbench.app.replay_plan import Plan
+    from workbench.app.replay_source import Progress, Report
+
+__all__ = ["replay"]
+
+
+@click.command("replay")
+@filter_options
+@click.option(
+    "--only-failed",
+    "which",
+    flag_value="failed",
+    help="Only records not written; the default where rows are independent.",
+)
+@click.option(
+    "--all-records",
+    "which",
+    flag_value="all",
+    help="All records of the event; the default with all_or_none.",
+)
+@click.option(
+    "--set",
+    "sets",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Set a field of the records that are meant; the value is JSON, or else a text.",
+)
+@click.option(
+    "--patch",
+    "patch_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A JSON Patch (RFC 6902) for each record that is meant.",
+)
+@click.option("--edit", is_flag=True, help="Edit the records in $EDITOR first.")
+@click.option(
+    "--with",
+    "with_flow",
+    type=click.Choice(["current", "recorded"]),
+    default="current",
+    show_default=True,
+    help="The task as its file is now, or as it was then.",
+)
+@click.option("--dry-run", is_flag=True, help="Show requests and differences; send nothing.")
+@click.option(
+    "--accept-duplicates", is_flag=True, help="Replay also creates that may be written already."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@place_options
+def replay(
+    wanted: EntryFilter,
+    limit: int | None,
+    which: Literal["failed", "all"] | None,
+    sets: tuple[str, ...],
+    patch_file: Path | None,
+    edit: bool,
+    with_flow: Literal["current", "recorded"],
+    dry_run: bool,
+    accept_duplicates: bool,
+    yes: bool,
+    form: str,
+    place: Place,
+) -> int:
+    """Write failed batches again, by the same path as the flow.
+
+    Names ID..., or all that fit the filters. --set and --patch change the records that failed as
+    --code and --field say, all chosen ones without these. With --limit N the first N are a trial:
+    the rest follows when you agree, or with --yes when all of the trial was written.
+
+    Exit code 0 only if all that was chosen is written now; 1 if some is still open.
+    """
+    import asyncio
+
+    from workbench.app.replay_choice import ReplayRequest
+
+    if not (wanted.ids or _is_said(wanted)) and not (yes or dry_run or sys.stdin.isatty()):
+        raise SettingsError("that would replay every failed batch: name ids, filter, or add --yes")
+    request = ReplayRequest(
+        wanted,
+        patch=[*_patch(patch_file), *map(_set, sets)],
+        which=which or "default",
+        with_flow=with_flow,
+        accept_duplicates=accept_duplicates,
+    )
+
+    async def run() -> int:
+        async with open_desk(place) as desk:
+            session = _Session(desk, request, yes, form)
+            return await session.run(limit, edit, dry_run)
+
+    return asyncio.run(run())
+
+
+class _Session:
+    """One replay, with its questions and answers."""
+
+    def __init__(self, desk: FailedDesk, request: ReplayRequest, yes: bool, form: str) -> None:
+        self.desk = desk
+        self.request = request
+        self.yes = yes
+        self.is_json = form == "json"
+
+    async def run(self, limit: int | None, edit: bool, dry_run: bool) -> int:
+        from workbench.app.replay import select
+
+        chosen = [entry.id for entry in await select(self.desk.store, self.request.wanted)]
+        if not chosen:
+            click.echo("No failed batches.", err=True)
+            return exits.OK
+        self._only(chosen)
+        if edit:
+            await self._edit(chosen[:limit])
+        if dry_run:
+            self._only(chosen[:limit])
+            plan = await self.desk.dry_run(self.request)
+            _say_plan(plan, self.is_json)
+            return exits.PROBLEMS if plan.skipped else exits.OK
+        if limit is None or limit >= len(chosen):
+            return await self._replay(chosen, "Replay?")
+        code = await self._replay(chosen[:limit], f"Replay these {limit} first?")
+        rest = chosen[limit:]
+        if code != exits.OK and self.yes:
+            click.echo(f"workbench: {len(rest):,} more are left as they were", err=True)
+            return code
+        return max(code, await self._replay(rest, f"Replay the other {len(rest):,}?"))
+
+    async def _replay(self, ids: list[str], question: str) -> int:
+        self._only(ids)
+        plan = await self.desk.dry_run(self.request, ask_org=True)
+        if not self.is_json:
+            click.echo(plan.sentence(), err=True)
+            for id, why in plan.skipped[:20]:
+                click.echo(f"  {id}: {why}", err=True)
+        if plan.entries and not self.yes and not _agreed(question):
+            return exits.PROBLEMS
+        report = await self._carry_out()
+        if self.is_json:
+            click.echo(encode_pretty({"plan": _plan_json(plan), "report": _report_json(report)}))
+        else:
+            _say_report(report)
+        return exits.OK if report.is_all_resolved else exits.PROBLEMS
+
+    async def _carry_out(self) -> Report:
+        """Replay; a first Ctrl-C ends it in order."""
+        import asyncio
+        import signal
+
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        is_shown = sys.stderr.isatty() and not self.is_json
+
+        def progress(at: Progress) -> None:
+            if is_shown:
+                line = f"{at.done} of {at.total}: {at.resolved} written, {at.failed} failed again"
+                click.echo(f"\r{line:<70}", nl=at.done == at.total, err=True)
+
+        try:
+            return await self.desk.replay(self.request, progress, stop)
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _only(self, ids: list[str]) -> None:
+        """Mean exactly these entries; code and field still say which of their records."""
+        wanted = self.request.wanted
+        named = EntryFilter(code=wanted.code, field=wanted.field, ids=frozenset(ids))
+        self.request = dataclasses.replace(self.request, wanted=named)
+
+    async def _edit(self, ids: list[str]) -> None:
+        """Let the records be edited in $EDITOR; those taken out are sent as they were."""
+        from workbench.app.failed_edit import editable, edited
+
+        items = await editable(self.desk, ids, self.request)
+        text = encode_pretty(items) + "\n"
+        while True:
+            changed = click.edit(text, extension=".json", require_save=False)
+            try:
+                edits = edited(items, changed if changed is not None else text)
+                break
+            except SettingsError as error:
+                if not sys.stdin.isatty():
+                    raise
+                click.echo(f"workbench: {error}", err=True)
+                click.confirm("Edit again?", default=True, abort=True, err=True)
+                text = changed or text
+        # What was edited holds already what --set and --patch had changed.
+        self.request = dataclasses.replace(self.request, edits=edits, patch=())
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise SettingsError("there is nobody to ask: add --yes to write, or --dry-run to look")
+    return click.confirm(question, err=True)
+
+
+def _is_said(wanted: EntryFilter) -> bool:
+    return wanted != EntryFilter(statuses=wanted.statuses)
+
+
+def _set(text: str) -> dict[str, Any]:
+    """`Field=value` as an operation; a name that begins with / is a JSON pointer."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise SettingsError(f"--set {text!r} is not of the form FIELD=VALUE, as in Title=Dr")
+    escaped = name.replace("~", "~0").replace("/", "~1")
+    path = name if name.startswith("/") else f"/{escaped}"
+    try:
+        parsed = decode(value)
+    except ValueError:
+        parsed = value
+    return {"op": "add", "path": path, "value": parsed}
+
+
+def _patch(path: Path | None) -> list[dict[str, Any]]:
+    if path is None:
+        return []
+    from workbench.app.failed_edit import read_patch
+
+    return read_patch(path)
+
+
+# -- words -------------------------------------------------------------------------------------
+
+
+def _say_plan(plan: Plan, is_json: bool) -> None:
+    if is_json:
+        click.echo(encode_pretty({"plan": _plan_json(plan)}))
+        return
+    for number, request in enumerate(plan.shown, 1):
+        click.echo(
+            f"# task {request.task}: request {number} of {plan.requests}, {request.records} records"
+            f"\n{request.method} {request.target}\n"
+        )
+        if request.body:
+            click.echo(_readable(request.body) + "\n")
+    for difference in plan.differences:
+        click.echo(f"# {difference.id}" + ("" if difference.lines else ": as it was sent"))
+        for line in difference.lines:
+            click.echo(f"  {line}")
+    for id, why in plan.skipped:
+        click.echo(f"# {id}: left alone: {why}")
+    click.echo(f"\nNothing is sent. It would be: {plan.sentence()}")
+
+
+def _readable(body: bytes) -> str:
+    try:
+        return encode_pretty(decode(body))
+    except ValueError:
+        return body.decode("utf-8", "backslashreplace")
+
+
+def _say_report(report: Report) -> None:
+    for id, why in report.skipped:
+        click.echo(f"{id}: left alone: {why}")
+    for id, why in report.unrecorded:
+        click.echo(f"{id}: {why}")
+    for id in report.failed_again:
+        click.echo(f"{id}: failed again")
+    if report.stopped:
+        click.echo(f"stopped: {report.stopped}; {report.left:,} left as they were")
+    click.echo(
+        f"{len(report.resolved):,} resolved, {len(report.failed_again):,} failed again, "
+        f"{len(report.skipped) + len(report.unrecorded) + report.left:,} other; "
+        f"{report.written:,} records written"
+    )
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    value = dataclasses.asdict(plan)
+    for request in value["shown"]:
+        request["body"] = request["body"].decode("utf-8", "backslashreplace")
+    return value
+
+
+def _report_json(report: Report) -> dict[str, Any]:
+    return {**dataclasses.asdict(report), "is_all_resolved": report.is_all_resolved}
