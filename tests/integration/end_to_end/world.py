@@ -15,6 +15,7 @@ from workbench.app.opening import OpenFlow, open_flow
 from workbench.app.settings import Settings
 from workbench.codec import encode
 from workbench.emulator import Emulator
+from workbench.errors import StreamError
 from workbench.failed import FileStore
 from workbench.flow import Flow
 from workbench.jetstream import Connection, Message, SourceInfo, publish_all, source_info
@@ -212,13 +213,20 @@ class World:
     async def info(self) -> SourceInfo:
         return await source_info(self.connection, self.stream, "d")
 
+    async def _info_or_none(self) -> SourceInfo | None:
+        """None while the server is just being started again."""
+        try:
+            return await self.info()
+        except StreamError:
+            return None
+
     async def settled(
         self, running: Running | None = None, *, lag: int = 0, seconds: float = 30.0
     ) -> SourceInfo:
         """Wait until the stream has nothing pending and nothing unsettled, or just `lag` events
         that are; a flow that ends meanwhile raises what it ended with."""
         async with asyncio.timeout(seconds):
-            while (info := await self.info()).lag != lag:
+            while (info := await self._info_or_none()) is None or info.lag != lag:
                 if running is not None and running.run.done():
                     running.run.result()
                 await asyncio.sleep(0.02)
