@@ -20,14 +20,13 @@ from workbench.model import (
     Deferred,
     Event,
     Exchange,
-    Limits,
     Outcome,
     Record,
     Refused,
     Written,
 )
 from workbench.observe import Observer, Snapshot
-from workbench.testing import FakeClock, MemoryDeadLetters, MemorySource
+from workbench.testing import FakeClock, MemoryDeadLetters, MemorySink, MemorySource
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.config import Config, State
 
@@ -70,19 +69,12 @@ NASTY = (
 """What data from outside may hold, and no screen may stumble over."""
 
 
-class ScriptedSink:
+class ScriptedSink(MemorySink):
     """Answers as a Contact object would: a name `refuse` is refused, `lock` deferred once."""
 
     def __init__(self) -> None:
-        self.limits = Limits()
-        self.hold: asyncio.Event | None = None
+        super().__init__()
         self._locked: set[str] = set()
-
-    def key_of(self, record: Record) -> str | None:
-        return str(record.get("ExternalId__c"))
-
-    async def probe(self) -> None:
-        return None
 
     async def write(self, batch: Batch) -> Answer:
         if self.hold is not None:

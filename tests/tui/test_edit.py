@@ -12,6 +12,7 @@ from textual.widgets import Input, OptionList, TextArea
 from tests.tui.support import FLOW, NASTY, FakeDesk, application, write_flow
 from workbench.model import Event
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.files import read_text
 from workbench.tui.screens.edit.find_bar import FindBar
 from workbench.tui.screens.edit.screen import EditScreen
 from workbench.tui.widgets.completion_list import CompletionList
@@ -84,7 +85,7 @@ async def test_an_edit_is_compared_with_what_is_saved(flow: Path) -> None:
 
 
 async def test_next_problem_and_fix(flow: Path) -> None:
-    flow.write_text(FLOW.replace("sobject_type", "sobject_typ"), encoding="utf-8")
+    write_flow(flow.parent, FLOW.replace("sobject_type", "sobject_typ"))
     app = application(flow)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await settled(pilot)
@@ -99,6 +100,7 @@ async def test_next_problem_and_fix(flow: Path) -> None:
         assert screen.editor.text == FLOW
         await pilot.press("ctrl+z")
         assert "sobject_typ:" in screen.editor.text
+        await settled(pilot)
         await pilot.press("shift+f8")
         assert screen.editor.problem_here() is not None
 
@@ -164,7 +166,7 @@ async def test_saving_writes_the_file_and_clears_the_mark(flow: Path) -> None:
         assert screen.file is not None
         assert screen.file.is_dirty
         await pilot.press("ctrl+s")
-        assert flow.read_text(encoding="utf-8") == "# " + FLOW
+        assert read_text(flow) == "# " + FLOW
         assert not screen.file.is_dirty
 
 
@@ -232,19 +234,19 @@ async def test_a_change_on_disk_is_followed_or_asked_about(flow: Path) -> None:
     app = application(flow)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await settled(pilot)
-        flow.write_text(FLOW + "# theirs\n", encoding="utf-8")
+        write_flow(flow.parent, FLOW + "# theirs\n")
         app._look_at_disk()
         await settled(pilot)
         assert screen.editor.text.endswith("# theirs\n")
         await pilot.press("#")
-        flow.write_text(FLOW + "# theirs, again\n", encoding="utf-8")
+        write_flow(flow.parent, FLOW + "# theirs, again\n")
         app._look_at_disk()
         await pilot.pause()
         assert isinstance(app.screen, ReadDialog)
         await pilot.click("#mine")
         await pilot.pause()
         assert screen.editor.text.startswith("#")
-        flow.write_text(FLOW + "# theirs, at last\n", encoding="utf-8")
+        write_flow(flow.parent, FLOW + "# theirs, at last\n")
         app._look_at_disk()
         await pilot.pause()
         await pilot.click("#disk")
@@ -438,7 +440,7 @@ async def test_foreign_text_is_shown_and_never_obeyed(flow: Path) -> None:
         Event(text, json.dumps({"id": text, "name": text}).encode(), {text: text}, text, n)
         for n, text in enumerate(NASTY)
     ]
-    flow.write_text(FLOW + "".join(f"# {text}\n" for text in NASTY if "\r" not in text), "utf-8")
+    write_flow(flow.parent, FLOW + "".join(f"# {text}\n" for text in NASTY if "\r" not in text))
     app = application(flow, desk)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await settled(pilot)
@@ -456,7 +458,7 @@ async def test_foreign_text_is_shown_and_never_obeyed(flow: Path) -> None:
 
 
 async def test_a_flow_of_five_thousand_lines_can_be_edited(flow: Path) -> None:
-    flow.write_text(FLOW + "# a comment\n" * 5_000, encoding="utf-8")
+    write_flow(flow.parent, FLOW + "# a comment\n" * 5_000)
     app = application(flow)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await settled(pilot)
@@ -481,7 +483,7 @@ async def test_an_event_of_a_megabyte_is_previewed(flow: Path) -> None:
 
 
 async def test_the_problem_list_goes_to_the_place(flow: Path) -> None:
-    flow.write_text(FLOW.replace("operation: upsert", "operation: upset"), encoding="utf-8")
+    write_flow(flow.parent, FLOW.replace("operation: upsert", "operation: upset"))
     app = application(flow)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot)

@@ -136,14 +136,16 @@ class WorkbenchApp(App[None]):
 
     def _tick(self) -> None:
         self.runs.absorb()
-        if isinstance(self.screen, PlaceScreen):
-            self.screen.tick()
+        screen = self.screen
+        if isinstance(screen, PlaceScreen) and screen.is_mounted:
+            screen.tick()
 
     def _sample(self) -> None:
         self.runs.sample()
         self.update_status()
-        if isinstance(self.screen, PlaceScreen):
-            self.screen.figures()
+        screen = self.screen
+        if isinstance(screen, PlaceScreen) and screen.is_mounted:
+            screen.figures()
 
     def _look_at_disk(self) -> None:
         screen = self.screen
@@ -210,13 +212,18 @@ class WorkbenchApp(App[None]):
         if action.place == "app":
             await self.run_action(f"app.{action.name}")
             return
-        if action.place != self.place:
+        if action.place == self.place:
+            await self._run_here(action)
+        else:
             await self.go(action.place)
+            self.screen.call_after_refresh(self._run_here, action)
+
+    async def _run_here(self, action: Action) -> None:
         screen = self.screen
         if screen.check_action(action.name, ()) is None:
             self.tell(f"{action.label}: not possible now")
-            return
-        await self.run_action(action.name, default_namespace=screen)
+        else:
+            await self.run_action(action.name, default_namespace=screen)
 
     async def go(self, place: str) -> None:
         """Show another place."""

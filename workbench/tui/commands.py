@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.markup import escape
 
 from workbench.tui.actions import ACTIONS, PLACES, Action, key_words
 
@@ -50,4 +51,5 @@ class Commands(Provider):
 
 def _help(action: Action) -> str:
     keys = key_words(action)
-    return f"{action.help}  [{keys}]" if keys else action.help
+    # The palette reads help as markup, and `[/]` would end the program.
+    return escape(f"{action.help}  ({keys})" if keys else action.help)

@@ -77,5 +77,6 @@ class PlaceScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.workbench.update_status()
-        self.tick()
-        self.figures()
+        if self.is_mounted:
+            self.tick()
+            self.figures()

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -53,6 +54,10 @@ under the editor explains the field you are in.
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"editor--error", "editor--warning", "editor--info"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+home", "go_to_end(False)", "Beginning of the file", show=False),
+        Binding("ctrl+end", "go_to_end(True)", "End of the file", show=False),
+    ]
 
     class Moved(Message):
         """The cursor moved or the text changed under it."""
@@ -101,6 +106,9 @@ under the editor explains the field you are in.
         row = min(max(line - 1, 0), self.document.line_count - 1)
         self.move_cursor((row, min(max(column - 1, 0), len(self.document.get_line(row)))))
         self.scroll_cursor_visible(center=True)
+
+    def action_go_to_end(self, is_end: bool) -> None:
+        self.move_cursor(self.document.end if is_end else (0, 0))
 
     def toggle_comment(self) -> None:
         """Comment the lines of the selection, or uncomment them where all are."""
