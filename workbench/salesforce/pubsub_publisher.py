@@ -157,19 +157,20 @@ class Publisher:
         return schema
 
     async def _ask(self, rpc: Rpc, **fields: str) -> Any:
-        """A call that changes nothing; with a new token if the first is refused."""
+        """A call that publishes nothing, so that its failure leaves nothing in doubt; with a new
+        token if the first is refused."""
         request = messages()[rpc.request](**fields)
         token = await self._session.identify()
         try:
             answer = await self._channel.call(rpc, token, request)
         except CallRefused as refused:
             if refused.kind is not Kind.SESSION:
-                raise self._stopped(refused) from refused
+                raise self._stopped(_nothing_sent(refused)) from refused
             await self._session.renew(token)
             try:
                 answer = await self._channel.call(rpc, await self._session.identify(), request)
             except CallRefused as again:
-                raise self._stopped(again) from again
+                raise self._stopped(_nothing_sent(again)) from again
         self._heard()
         return answer
 
@@ -272,3 +273,10 @@ class Publisher:
             "may create that platform event and use the API",
             code=refused.code,
         )
+
+
+def _nothing_sent(refused: CallRefused) -> CallRefused:
+    """The failure of an inquiry: whatever became of that, no event has left."""
+    if refused.kind is not Kind.UNKNOWN:
+        return refused
+    return CallRefused(str(refused), kind=Kind.UNSENT, code=refused.code)

@@ -118,6 +118,15 @@ async def test_a_cut_stream_leaves_what_was_in_flight_unknown(
     assert is_written(await sink.write(batch_of(orders(1))))
 
 
+@pytest.mark.parametrize("method", ["GetTopic", "GetSchema"])
+async def test_an_inquiry_that_is_cut_leaves_no_event_in_doubt(org: Org, method: str) -> None:
+    sink = org.sink(idle_seconds=0.0)
+    org.fault(f"pubsub-reset,count=1,path={method}")
+    assert summary(await sink.write(batch_of(orders(2)))) == ["Unsent NOT_SENT"] * 2
+    assert is_written(await sink.write(batch_of(orders(2))))
+    assert org.on_bus() == ["0", "1"]
+
+
 async def test_under_load_a_cut_stream_calls_nothing_written_that_is_not(org: Org) -> None:
     sink = await org.open()
     org.fault("pubsub-drop,every=7,path=PublishStream")
