@@ -130,7 +130,7 @@ async def open_flow(
             observers=observers,
             gate=Gate(pause_after=flow.failed.pause_after, daily_share=flow.api_budget.daily_share),
             pace=_pace(flow.source),
-            max_held_events=flow.source.max_ack_pending or MAX_HELD_EVENTS,
+            max_held_events=_most_held(flow.source),
         )
         engines.append(engine)
         watch = StreamWatch(
@@ -142,6 +142,12 @@ async def open_flow(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+
+
+def _most_held(task: SubscriberTask) -> int:
+    """Beyond `max_ack_pending` (-1: no bound) the server would send nothing anyway."""
+    bound = task.max_ack_pending
+    return MAX_HELD_EVENTS if bound is None or bound < 0 else bound
 
 
 def _pace(task: SubscriberTask) -> Pace:
