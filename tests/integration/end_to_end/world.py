@@ -57,7 +57,7 @@ def task(name: str, operation: str = "upsert", **more: Any) -> dict[str, Any]:
 
 
 def subscriber(stream: str, **more: Any) -> dict[str, Any]:
-    """A source on a stream of its own."""
+    """A source on a stream of its own; None leaves a setting out."""
     settings = {
         "name": "source",
         "url": "nats://nowhere:4222",
@@ -68,7 +68,8 @@ def subscriber(stream: str, **more: Any) -> dict[str, Any]:
         "backoff": ["2s"],
         **more,
     }
-    return {"nats_jetstream_subscriber": settings}
+    said = {key: value for key, value in settings.items() if value is not None}
+    return {"nats_jetstream_subscriber": said}
 
 
 async def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
