@@ -19,6 +19,8 @@ __all__ = ["run"]
 _COMMANDS = {
     "check": "Check flow files and report every problem at once.",
     "preview": "Print the requests that an event would cause; sends nothing.",
+    "failed": "List, show, replay, discard and export what could not be written.",
+    "test": "Run the cases beside flow files against the sandbox.",
     "publish": "Publish an event to JetStream, with confirmation.",
     "sandbox": "Run NATS and the Salesforce emulator until Ctrl-C.",
     "demo": "Sandbox, sample flow and traffic, with a summary.",
