@@ -60,8 +60,8 @@ class PublishStream:
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes requests."""
-        return self._end is None and not self._is_retired
+        """Whether it takes requests. The call may have ended before our reader heard of it."""
+        return self._end is None and not self._is_retired and not self._call.done()
 
     @property
     def is_busy(self) -> bool:
@@ -92,7 +92,7 @@ class PublishStream:
                 self._call.cancel()
 
     async def _write(self, waiting: _Waiting, request: bytes) -> None:
-        if not self.is_open or self._call.done():
+        if not self.is_open:
             raise CallRefused("the publish stream had ended", kind=Kind.REOPEN)
         self.last_used = asyncio.get_running_loop().time()
         self._waiting[waiting.ids[0]] = waiting
