@@ -79,13 +79,18 @@ def settled(sandbox: RunningSandbox, stream: str, durable: str, seconds: float =
 
 def on_topic(sandbox: RunningSandbox) -> list[dict[str, Any]]:
     """The fields of every event on the topic, in order."""
+    return [event["fields"] for event in events_of(sandbox)]
+
+
+def events_of(sandbox: RunningSandbox) -> list[dict[str, Any]]:
+    """Every event on the topic with its id, in order."""
     found: list[dict[str, Any]] = []
     after = ""
     while True:
         page = sandbox.ask(f"/emulator/events/OrderStatus__e?limit=1000{after}")
         if not page["events"]:
             return found
-        found += [event["fields"] for event in page["events"]]
+        found += page["events"]
         after = f"&after={page['next']}"
 
 
@@ -182,7 +187,7 @@ def test_an_expired_token_and_a_busy_service_cost_no_event(
     assert not program.events("failed")
 
 
-def test_killed_in_mid_batch_and_started_again_loses_nothing(
+def test_killed_in_mid_batch_and_started_again_loses_nothing_and_keeps_ids(
     run: Callable[..., Program], sandbox: RunningSandbox
 ) -> None:
     sandbox.ask("/emulator/faults", {"fault": "pubsub-latency:50ms-150ms,seed=1"})
@@ -196,7 +201,11 @@ def test_killed_in_mid_batch_and_started_again_loses_nothing(
         program = run(PLAIN, *more)
     assert settled(sandbox, STREAM, DURABLE) == 0
     stop(program)
-    assert {e["Order_ID__c"] for e in on_topic(sandbox)} == {str(n) for n in range(2000)}
+    events = events_of(sandbox)
+    assert {e["fields"]["Order_ID__c"] for e in events} == {str(n) for n in range(2000)}
+    # What was published twice can be known by its id.
+    assert len({(e["id"], e["fields"]["Order_ID__c"]) for e in events}) == 2000
+    assert len({e["id"] for e in events}) == 2000
 
 
 def test_an_outage_is_waited_out_and_costs_no_event(

@@ -238,6 +238,7 @@ def sink_of(task: SinkTask, flow: Flow, clients: Mapping[str, SalesforceClient])
         endpoint=task.endpoint,
         max_records=task.batch.max_records,
         accept_duplicates=task.accept_duplicates,
+        flow=flow.name,
     )
     return PublisherSink(client, settings)
 

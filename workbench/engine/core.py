@@ -296,18 +296,10 @@ class Core:
     # -- answers in --------------------------------------------------------------------------
 
     def answered(self, sending: Sending, answer: Answer, now: float) -> None:
-        """Take in what became of every record of a request.
-
-        Raises:
-            UsageError: the sink did not answer for each record, which is a bug of the sink.
-        """
+        """Take in what became of every record of a request: one outcome for each, in order."""
         stage = sending.stage
         stage.in_flight -= 1
         outcomes = answer.outcomes
-        if len(outcomes) != len(sending.batch):
-            raise UsageError(
-                f"{len(outcomes)} outcomes for {len(sending.batch)} records of {sending.batch.id}"
-            )
         if answer.api_used is not None and answer.api_limit is not None:
             self.counters.api_used, self.counters.api_limit = answer.api_used, answer.api_limit
         is_charged = read_health(self.gate, stage.name, answer, now)

@@ -7,6 +7,7 @@ for each request in flight and for each store of failed batches. None per event.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,13 @@ from workbench.engine.gate import Gate, PauseCause
 from workbench.engine.pace import Pace
 from workbench.engine.ports import Clock, DeadLetters, Source
 from workbench.engine.stage import StageSpec
-from workbench.errors import DeadLetterError, SalesforceError, StreamError, WorkbenchError
+from workbench.errors import (
+    DeadLetterError,
+    SalesforceError,
+    StreamError,
+    UsageError,
+    WorkbenchError,
+)
 from workbench.model import Answer, Event, FailedBatch, Unknown, Unsent
 from workbench.observe import (
     BatchAnswered,
@@ -36,6 +43,8 @@ from workbench.observe import (
 )
 
 __all__ = ["Engine"]
+
+_log = logging.getLogger("workbench")
 
 EXHAUSTED_EVERY_SECONDS = 30.0
 """How often to look for events whose deliveries ran out without a decision."""
@@ -122,6 +131,8 @@ class Engine:
             asyncio.create_task(self._find_exhausted(), name=f"{self.flow}-exhausted"),
         ]
         receiving = asyncio.create_task(self._receive(), name=f"{self.flow}-receive")
+        for watched in (*housekeeping, receiving):
+            watched.add_done_callback(self._look_for_bug)
         try:
             await self._stop.wait()
         finally:
@@ -251,7 +262,7 @@ class Engine:
         while (sending := core.next_request(now)) is not None:
             task = asyncio.create_task(self._send(sending), name=sending.batch.id)
             self._requests[task] = sending
-            task.add_done_callback(self._requests.pop)
+            task.add_done_callback(self._request_done)
         if core.outbox:
             self._settle()
         self._report_pause(now)
@@ -271,6 +282,9 @@ class Engine:
         started = clock.monotonic()
         try:
             answer = await stage.sink.write(sending.batch)
+            count = len(answer.outcomes)
+            if count != len(sending.batch):
+                raise UsageError(f"{count} outcomes for {len(sending.batch)} records")
         except SalesforceError as error:
             self._fail(error)
             answer = Answer([Unsent(str(error))] * len(sending.batch))
@@ -290,6 +304,22 @@ class Engine:
         self._core.answered(sending, answer, now)
         self._pump()
 
+    def _request_done(self, task: asyncio.Task[None]) -> None:
+        del self._requests[task]
+        self._look_for_bug(task)
+
+    def _store_done(self, task: asyncio.Task[None]) -> None:
+        self._stores.discard(task)
+        self._look_for_bug(task)
+
+    def _look_for_bug(self, task: asyncio.Task[Any]) -> None:
+        """A task that died of a bug must not leave the flow waiting for it: stop and say so."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        _log.error("%s died of a bug of workbench", task.get_name(), exc_info=error)
+        self._fail(WorkbenchError(f"flow {self.flow!r} met a bug of workbench: {error!r}"))
+
     def _settle(self) -> None:
         """Tell the stream what is in the outbox; what failed is stored first."""
         outbox, source = self._core.outbox, self._source
@@ -302,7 +332,7 @@ class Engine:
         if failed:
             task = asyncio.create_task(self._store(failed), name=f"{self.flow}-store")
             self._stores.add(task)
-            task.add_done_callback(self._stores.discard)
+            task.add_done_callback(self._store_done)
         if (acks or naks) and self.observers:
             self._tell(EventsSettled(self.flow, acks, naks))
 
@@ -345,7 +375,7 @@ class Engine:
                 self._is_probing = True
                 task = asyncio.create_task(self._probe(), name=f"{self.flow}-probe")
                 self._stores.add(task)
-                task.add_done_callback(self._stores.discard)
+                task.add_done_callback(self._store_done)
             core.tick(now)
             self._pump()
             self._wake.clear()
@@ -411,7 +441,7 @@ class Engine:
         leftover = await source.stop_receiving()
         if leftover:
             source.nak(leftover, 0.0)
-        await receiving
+        await asyncio.gather(receiving, return_exceptions=True)  # a bug there is told already
         core.drain(clock.monotonic())
         self._idle.clear()
         self._pump()
@@ -426,6 +456,8 @@ class Engine:
             await asyncio.gather(*self._stores, return_exceptions=True)
         if core.outbox:  # what could not be stored goes back
             self._settle()
+        if core.held:  # only after a bug: what it left behind is the stream's again
+            source.nak(list(core.held.values()), 0.0)
         await source.flush()
 
     async def _wait_unless_hurried(self, what: Coroutine[Any, Any, Any], seconds: float) -> None:

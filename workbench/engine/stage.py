@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from workbench.engine.batcher import Batcher
@@ -173,7 +174,8 @@ class Stage:
         identity = f"{self.name}-{self._batches}"
         if not self.is_grouped(units[0]):
             records = [record for unit in units for record in unit.records]
-            return Batch(identity, self.name, [Group(records)], False, last, least)
+            sources = partial(_sources, units)
+            return Batch(identity, self.name, [Group(records)], False, last, least, sources)
         atomic = self.spec.is_atomic
         size = self.limits.max_records
         if len(units) == 1 and len(units[0].records) > size:
@@ -187,3 +189,12 @@ class Stage:
             return Batch(identity, self.name, groups, True, last, least)
         groups = [Group(unit.records, all_or_none=atomic) for unit in units]
         return Batch(identity, self.name, groups, False, last, least)
+
+
+def _sources(units: list[Unit]) -> list[str]:
+    """For each record: the event that it came from, by which branch, and its place in it."""
+    return [
+        f"{unit.event.stream}:{unit.event.sequence}:{unit.visit.branch}:{unit.start + place}"
+        for unit in units
+        for place in range(len(unit.records))
+    ]

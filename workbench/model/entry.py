@@ -170,6 +170,8 @@ class Entry:
         more = {_same(attempt): attempt for attempt in batch.attempts}
         if more.keys() <= known.keys() and more and self.state != "open":
             return self  # the confirmation of an earlier store was lost, and it is closed since
+        if not batch.records:  # delivered until its deliveries ran out, say: what is known stays
+            batch = replace(batch, records=self.batch.records)
         merged = replace(batch, attempts=tuple({**known, **more}.values()))
         if merged == self.batch:
             return self  # only the confirmation of the first store was lost

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, overload
 
@@ -124,7 +124,8 @@ class Batch:
 
     `is_atomic` binds the groups together: all of them are written or none is. `attempt` counts
     from 1 the times that any of its records may have been sent before and now, redeliveries
-    included; `least_attempt` those that each of them may have been.
+    included; `least_attempt` those that each of them may have been. `sources`, where the records
+    come from a stream, names each of them for ever, the same in every delivery.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Batch:
     is_atomic: bool = False
     attempt: int = 1
     least_attempt: int = 1
+    sources: Callable[[], list[str]] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return sum(len(group.records) for group in self.groups)

@@ -48,6 +48,7 @@ from workbench.salesforce.pubsub_request import (
     publications,
     read,
     shown,
+    source_ids,
 )
 from workbench.salesforce.pubsub_wire import PUBLISH_STREAM
 from workbench.salesforce.request import Request
@@ -77,6 +78,9 @@ class PublisherSettings:
     sees it; a lost answer, kept as a failed batch, can be looked into and replayed. So the default
     is no. A killed process costs redelivery, and with it duplicates, whatever is said here.
 
+    `flow` is the flow's name: together with the task, the topic and the place in the stream it
+    makes the id of an event, which is the same whenever that event is published again.
+
     `answer_seconds` is how long a request may stay without an answer; after `idle_seconds` without
     a word from the service, the connection and the topic are looked at before events are sent.
 
@@ -88,6 +92,7 @@ class PublisherSettings:
     endpoint: str = DEFAULT_ENDPOINT
     max_records: int = MAX_EVENTS
     accept_duplicates: bool = False
+    flow: str = ""
     answer_seconds: float = 60.0
     idle_seconds: float = 60.0
 
@@ -190,7 +195,7 @@ class PublisherSink:
             schema, encoded = await _encode(publisher, records)
         except _PASSING as error:
             return Answer([_not_sent(error)] * len(records))
-        ids = new_ids(len(records))
+        ids = self._ids_of(batch)
         parts = publications(encoded, ids)
         started, clock = time.time(), time.perf_counter()
         answers = [publisher.publish(p.ids, p.encode(publisher.topic, schema.id)) for p in parts]
@@ -208,6 +213,13 @@ class PublisherSink:
         lost = next((reading.error for reading in readings if reading.error), None)
         sent = _sent(publisher.topic, schema.id, parts, records)
         return Answer(outcomes, _exchange(sent, results, started, duration, lost), results)
+
+    def _ids_of(self, batch: Batch) -> list[str]:
+        """An id for each event, always the same for what the stream delivers again."""
+        if batch.sources is None:
+            return new_ids(len(batch))
+        scope = f"{self.settings.flow}\n{batch.task}\n{self.settings.topic}\n"
+        return source_ids(scope, batch.sources())
 
     def _connected(self) -> Publisher:
         """The publisher, made when first asked for; it connects by itself."""

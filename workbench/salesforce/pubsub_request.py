@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from workbench import codec
@@ -25,6 +26,7 @@ __all__ = [
     "publications",
     "read",
     "shown",
+    "source_ids",
 ]
 
 # Recommended sizes; an event above the first is refused by the service.
@@ -59,10 +61,27 @@ class Publication:
 
 
 def new_ids(count: int) -> list[str]:
-    """Ids for events that have none of their own: UUIDs, alike but for their end."""
+    """Ids for events that nobody can name: UUIDs, alike but for their end."""
     start = str(uuid.uuid4())[:28]
     ends = _ID_ENDS[:count] if count <= MAX_EVENTS else [f"{n:08x}" for n in range(count)]
     return [start + end for end in ends]
+
+
+def source_ids(scope: str, sources: Sequence[str]) -> list[str]:
+    """Ids that are the same whenever the same event of the stream is published again for the same
+    `scope` (who publishes it where), so that subscribers know what they have had.
+
+    UUIDs of version 8, whose bits are ours to choose: SHA-256 of scope and source. Salesforce
+    itself does not look at them.
+    """
+    start = sha256(scope.encode())
+    ids = []
+    for source in sources:
+        digest = start.copy()
+        digest.update(source.encode())
+        text = digest.hexdigest()
+        ids.append(f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:32]}")
+    return ids
 
 
 def encode_records(

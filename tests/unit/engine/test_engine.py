@@ -11,9 +11,10 @@ import pytest
 
 from tests.unit.engine.support import records_of, spec
 from workbench.codec import encode
-from workbench.engine import Engine, Gate, Pace, RetryPolicy
-from workbench.errors import AuthenticationError
+from workbench.engine import Core, Engine, Gate, Pace, RetryPolicy
+from workbench.errors import AuthenticationError, WorkbenchError
 from workbench.model import (
+    Answer,
     Batch,
     Cause,
     Deferred,
@@ -493,3 +494,39 @@ async def test_all_or_none_events_keep_their_own_atomicity_in_shared_requests() 
     reasons = [entry.reason for entry in bench.letters.entries.values()]
     assert any("1001" in reason for reason in reasons)
     assert any("same key 'q'" in reason for reason in reasons)
+
+
+async def test_a_sink_that_miscounts_stops_the_flow_and_writes_nothing_off() -> None:
+    class Miscounting(MemorySink):
+        async def write(self, batch: Batch) -> Answer:
+            return Answer([Written("id")] * (len(batch) + 1))
+
+    bench = Bench({"upsert": Miscounting()})
+    task = asyncio.create_task(bench.engine.run())
+    await bench.clock.settle()
+    bench.publish(3)
+    for _ in range(100):
+        await bench.clock.advance(0.5, rounds=10)
+    with pytest.raises(WorkbenchError, match="4 outcomes for 3 records"):
+        await task
+    assert not bench.source.acked
+    assert bench.source.owed == 0
+
+
+async def test_a_bug_in_the_engine_itself_stops_the_flow_and_leaves_nothing_owed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    bench = Bench({"upsert": MemorySink()})
+    monkeypatch.setattr(Core, "answered", broken)
+    task = asyncio.create_task(bench.engine.run())
+    await bench.clock.settle()
+    bench.publish(3)
+    for _ in range(200):
+        await bench.clock.advance(0.5, rounds=10)
+    with pytest.raises(WorkbenchError, match="bug of workbench"):
+        await task
+    assert "a bug" in caplog.text
+    assert bench.source.owed == 0

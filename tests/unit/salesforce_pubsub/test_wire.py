@@ -14,7 +14,13 @@ from workbench.errors import SettingsError
 from workbench.model import Refused, Unknown, Written
 from workbench.salesforce.pubsub import PublisherSettings
 from workbench.salesforce.pubsub_endpoint import DEFAULT_ENDPOINT, Endpoint
-from workbench.salesforce.pubsub_request import Publication, new_ids, publications, read
+from workbench.salesforce.pubsub_request import (
+    Publication,
+    new_ids,
+    publications,
+    read,
+    source_ids,
+)
 from workbench.salesforce.pubsub_wire import (
     GET_SCHEMA,
     GET_TOPIC,
@@ -65,6 +71,16 @@ def test_ids_are_uuids_and_differ() -> None:
     ids = [*new_ids(200), *new_ids(200)]
     assert len(set(ids)) == 400
     assert all(str(uuid.UUID(id_)) == id_ for id_ in ids)
+
+
+def test_ids_of_sources_are_the_same_every_time_and_for_nobody_else() -> None:
+    sources = ["orders:1::0", "orders:1::1", "orders:11::0"]
+    ids = source_ids("flow\ntask\ntopic\n", sources)
+    assert ids == source_ids("flow\ntask\ntopic\n", sources)
+    assert len({*ids, *source_ids("other\ntask\ntopic\n", sources)}) == 6
+    for id_ in ids:
+        assert str(uuid.UUID(id_)) == id_
+        assert (uuid.UUID(id_).version, uuid.UUID(id_).variant) == (8, uuid.RFC_4122)
 
 
 def response_of(*results: tuple[str, bytes, str]) -> object:
