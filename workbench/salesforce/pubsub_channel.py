@@ -11,12 +11,11 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from workbench.errors import SettingsError, UsageError
 from workbench.salesforce.grants import Token
 from workbench.salesforce.pubsub_codes import CODE_PREFIX, CallRefused, Kind, kind_of
 from workbench.salesforce.pubsub_endpoint import Endpoint
+from workbench.salesforce.pubsub_grpc import grpc
 from workbench.salesforce.pubsub_wire import GET_TOPIC, Rpc, messages
 
 __all__ = ["MAX_REQUEST_BYTES", "Channel", "metadata_of", "trusted_roots"]

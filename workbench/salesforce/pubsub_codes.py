@@ -66,7 +66,8 @@ class Kind(StrEnum):
     """It left, and what became of it nobody said."""
 
 
-# By the code's end. The kinds are this project's reading of the official meanings.
+# By the code's end. The kinds are this project's reading of the official meanings. The codes of
+# subscriptions are left out: no call of a publisher can end with one.
 CODE_ROWS: dict[str, Kind] = {
     "service.auth.error": Kind.SESSION,
     "service.auth.headers.invalid": Kind.STOP,

@@ -6,11 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-import grpc
-
 from workbench.salesforce.grants import Token
 from workbench.salesforce.pubsub_channel import Channel
 from workbench.salesforce.pubsub_codes import CallRefused, Kind
+from workbench.salesforce.pubsub_grpc import grpc
 from workbench.salesforce.pubsub_wire import PUBLISH_STREAM
 
 __all__ = ["PublishStream"]

@@ -3,15 +3,18 @@ imported when."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 
 from workbench.emulator.descriptors import MESSAGES, METHODS, SERVICE
 from workbench.errors import SettingsError
 from workbench.model import Refused, Unknown, Written
+from workbench.salesforce import pubsub
 from workbench.salesforce.pubsub import PublisherSettings
 from workbench.salesforce.pubsub_endpoint import DEFAULT_ENDPOINT, Endpoint
 from workbench.salesforce.pubsub_request import (
@@ -164,3 +167,30 @@ def test_nothing_of_grpc_is_imported_before_a_sink_is_opened() -> None:
 def test_publications_start_empty() -> None:
     assert Publication().places == []
     assert publications([Refused("X", "no")], ["a"]) == []
+
+
+def test_grpc_is_imported_in_one_place_which_keeps_it_quiet() -> None:
+    package = Path(pubsub.__file__).parent
+    importers = [
+        file.name for file in package.glob("*.py") if "\nimport grpc" in file.read_text("utf-8")
+    ]
+    assert importers == ["pubsub_grpc.py"]
+    program = (
+        "import asyncio\n"
+        "from workbench.salesforce.pubsub_grpc import grpc\n"
+        "async def main():\n"
+        "    server = grpc.aio.server()\n"
+        "    port = server.add_insecure_port('127.0.0.1:0')\n"
+        "    await server.start()\n"
+        "    async with grpc.aio.insecure_channel(f'127.0.0.1:{port}') as channel:\n"
+        "        call = channel.stream_stream('/x/y')()\n"
+        "        await channel.channel_ready()\n"
+        "        await server.stop(None)\n"
+        "        await call.code()\n"
+        "asyncio.run(main())\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "GRPC_VERBOSITY"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, env=environment
+    )
+    assert done.stderr == b""
