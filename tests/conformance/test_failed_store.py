@@ -143,6 +143,15 @@ async def test_the_same_failure_twice_is_one_entry_with_both_attempts(store: Fai
     assert await store.counts() == EntryCounts(1, 1)
 
 
+async def test_what_is_known_of_the_records_is_not_forgotten(store: FailedStore) -> None:
+    await store.store([batch(1, "A")])
+    await store.store([batch(1, records=(), attempts=(), kind="undecided")])
+    entry = await store.get(batch(1).id)
+    assert entry.batch.kind == "undecided"
+    assert [record.code for record in entry.batch.records] == ["A"]
+    assert len(entry.batch.attempts) == 1
+
+
 async def test_many_at_once_some_of_them_known(store: FailedStore) -> None:
     await store.store([batch(n) for n in range(1, 4)])
     await store.store([replace(batch(n), kind="exhausted") for n in range(1, 301)])
