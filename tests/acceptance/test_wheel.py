@@ -43,7 +43,7 @@ def pip(python: Path | str, *arguments: str | Path) -> subprocess.CompletedProce
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this tree, built from a copy so that no `build` folder is left behind."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "THIRD-PARTY.md"):
         shutil.copy(ROOT / name, source)
     no_caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "workbench", source / "workbench", ignore=no_caches)
@@ -91,7 +91,8 @@ def test_the_wheel_holds_every_file_that_is_no_module(wheel: Path) -> None:
     }
     assert in_tree <= names
     assert names >= PACKAGE_DATA
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    for name in ("LICENSE", "THIRD-PARTY.md"):
+        assert any(entry.endswith(f"licenses/{name}") for entry in names)
 
 
 def test_it_knows_its_version_and_prints_the_schema(program: Path, tmp_path: Path) -> None:
