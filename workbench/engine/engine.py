@@ -18,6 +18,8 @@ from workbench.engine.pace import Pace
 from workbench.engine.ports import Clock, DeadLetters, Source
 from workbench.engine.stage import StageSpec
 from workbench.errors import (
+    AuthenticationError,
+    AuthorizationError,
     DeadLetterError,
     SalesforceError,
     StreamError,
@@ -391,6 +393,8 @@ class Engine:
         try:
             if pause is not None and pause.cause is not PauseCause.BUDGET:
                 await stage.sink.probe()
+        except (AuthenticationError, AuthorizationError) as error:
+            self._fail(error)
         except SalesforceError as error:
             now = self._clock.monotonic()
             gate.half_open()

@@ -396,6 +396,22 @@ async def test_refused_credentials_stop_the_flow_and_give_everything_back() -> N
     assert len(bench.source.naked) == 10
 
 
+async def test_credentials_refused_while_probing_stop_the_flow() -> None:
+    class Revoked(MemorySink):
+        async def probe(self) -> None:
+            raise AuthenticationError("the user was deactivated")
+
+    bench = Bench({"upsert": Revoked(script=lambda batch: [Unsent("down")] * len(batch))})
+    task = asyncio.create_task(bench.engine.run())
+    await bench.clock.settle()
+    bench.publish(3)
+    for _ in range(100):
+        await bench.clock.advance(0.5, rounds=10)
+    with pytest.raises(AuthenticationError):
+        await task
+    assert len(bench.source.naked) == 3
+
+
 async def test_creates_with_a_lost_answer_are_kept_as_unknown_and_not_sent_again() -> None:
     def script(batch: Batch) -> list[Outcome]:
         return [Unknown("connection reset after sending")] * len(batch)
