@@ -52,6 +52,15 @@ class EntryGroupCount:
         """The entries of the group."""
         return EntryFilter(flow=self.flow, task=self.task, code=self.code, field=self.field)
 
+    def holds(self, entry: EntrySummary) -> bool:
+        """Whether the entry is counted here; unlike `filter`, a group without a field holds only
+        what failed for no field."""
+        if self.flow:
+            return (entry.flow, entry.task) == (self.flow, self.task)
+        return any(
+            group.field == self.field and self.code in ("", group.code) for group in entry.groups
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenRecord:
@@ -109,17 +118,16 @@ class FailedDesk:
         return await self.store.counts()
 
     async def groups(
-        self, by: GroupBy = "code", wanted: EntryFilter | None = None
+        self,
+        by: GroupBy = "code",
+        wanted: EntryFilter | None = None,
+        fits: Callable[[EntrySummary], bool] = lambda entry: True,
     ) -> list[EntryGroupCount]:
         """Open entries that failed alike, the most records first; may be asked every second, as
         only what changed since the last time is read."""
         await self._look()
-        wanted = wanted or EntryFilter()
-        now = time.time()
         found: dict[_Key, EntryGroupCount] = {}
-        for entry in self._seen.values():
-            if not wanted.fits(entry, now):
-                continue
+        for entry in self.entries(wanted, fits):
             for key, records in _keys(entry, by):
                 old = found.get(key) or EntryGroupCount(*key, 0, 0, entry.failed_at, "")
                 found[key] = replace(
@@ -130,6 +138,15 @@ class FailedDesk:
                     last=max(old.last, entry.failed_at),
                 )
         return sorted(found.values(), key=lambda group: (-group.records, -group.entries))
+
+    def entries(
+        self,
+        wanted: EntryFilter | None = None,
+        fits: Callable[[EntrySummary], bool] = lambda entry: True,
+    ) -> list[EntrySummary]:
+        """The open entries as `groups` found them last, in an order that changes leave alone."""
+        wanted, now = wanted or EntryFilter(), time.time()
+        return [entry for entry in self._seen.values() if wanted.fits(entry, now) and fits(entry)]
 
     async def page(
         self, wanted: EntryFilter | None = None, after: int = 0, limit: int = 200

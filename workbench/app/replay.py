@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -50,7 +50,8 @@ class _Part:
 async def select(
     store: FailedStore, wanted: EntryFilter, limit: int | None = None
 ) -> list[EntrySummary]:
-    """The entries that are meant, the longest unchanged first; named ones whatever their status.
+    """The entries that are meant, in the order of their events, so that the older write of a key
+    does not come last; named ones whatever their status.
 
     Raises:
         NotKeptError: there is none of a named id.
@@ -58,9 +59,9 @@ async def select(
     """
     found: dict[str, EntrySummary] = {}
     if wanted.ids:
-        for id in sorted(wanted.ids)[:limit]:
+        for id in wanted.ids:
             found[id] = (await store.get(id)).summary
-        return list(found.values())
+        return _in_order(found.values())[:limit]
     after = 0
     while limit is None or len(found) < limit:
         page = await store.page(wanted, after)
@@ -68,7 +69,11 @@ async def select(
         after = page.next
         if page.is_last:
             break
-    return list(found.values())[:limit]
+    return _in_order(list(found.values())[:limit])
+
+
+def _in_order(entries: Iterable[EntrySummary]) -> list[EntrySummary]:
+    return sorted(entries, key=lambda entry: (entry.stream, entry.sequence, entry.id))
 
 
 class Replayer:
