@@ -1,6 +1,7 @@
 """What the application's screens ask of the world, by the same calls as the command line.
 
-Nothing heavy is imported before it is needed: the first picture does not wait for NATS or HTTP.
+Nothing heavy is imported before it is needed: the first picture waits neither for NATS and HTTP
+nor for the flow language.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.app.flows import check_text, flow_of
 from workbench.app.settings import Settings
 from workbench.errors import Problem, RenderError, SettingsError, WorkbenchError
-from workbench.flow import CompositeTask, Flow
-from workbench.model import Event
 
 if TYPE_CHECKING:
+    from workbench.app.failed_desk import FailedDesk
     from workbench.app.opening import OpenFlow
     from workbench.engine import DeadLetters
+    from workbench.failed import FailedStore
+    from workbench.flow import Flow
     from workbench.jetstream import Connection
+    from workbench.model import Event
     from workbench.observe import Observer, Snapshot
+
+    Stores = Callable[[Flow], FailedStore]
 
 __all__ = ["Desk", "Health", "Request", "Run", "Step", "Target", "Trial"]
 
@@ -248,12 +252,13 @@ class Desk:
 
     Args:
         settings: environment, sandbox and overrides, as for the command line.
-        dead_letters: opens the failed batches of a flow.
+        stores: opens the failed batches of a flow, as `FailedStores.of` does.
     """
 
-    def __init__(self, settings: Settings, dead_letters: Callable[[Flow], DeadLetters]) -> None:
+    def __init__(self, settings: Settings, stores: Stores) -> None:
         self.settings = settings
-        self._dead_letters = dead_letters
+        self._stores = stores
+        self._failed: dict[tuple[str, str | None, str], FailedDesk] = {}
         self._connections: dict[tuple[str, str | None], Connection] = {}
 
     @property
@@ -262,6 +267,8 @@ class Desk:
 
     def check(self, text: str, path: Path) -> tuple[Problem, ...]:
         """Every problem of the text, as `workbench check` finds them in the file."""
+        from workbench.app.flows import check_text
+
         try:
             return tuple(check_text(text, path, self.settings))
         except SettingsError as error:
@@ -273,7 +280,7 @@ class Desk:
         Raises:
             FlowError, SettingsError: it can't run as it stands.
         """
-        return flow_of(text, path, self.settings)
+        return _flow_of(text, path, self.settings)
 
     def sample(self, text: str, path: Path, data: bytes) -> Event:
         """An event with these data, as if the flow had received it.
@@ -281,6 +288,8 @@ class Desk:
         Raises:
             FlowError, SettingsError: as `flow`.
         """
+        from workbench.model import Event
+
         flow = self._previewed(text, path)
         stream = flow.source.stream
         return Event(
@@ -314,10 +323,11 @@ class Desk:
     def _previewed(self, text: str, path: Path) -> Flow:
         # Nothing is connected to, so the usual variable for the address need not be set.
         env = {"NATS_URL": "nats://localhost:4222", **self.settings.env}
-        return flow_of(text, path, Settings(env, self.settings.sandbox, self.settings.overrides))
+        return _flow_of(text, path, Settings(env, self.settings.sandbox, self.settings.overrides))
 
     def target(self, flow: Flow) -> Target:
         """Where the flow would read and write."""
+        from workbench.flow import CompositeTask
         from workbench.salesforce.credentials import describe
 
         tasks = tuple(
@@ -350,9 +360,27 @@ class Desk:
         flow = self.flow(text, path)
         run = Run(flow, path, self.target(flow))
         run._task = asyncio.create_task(
-            run._run(self._dead_letters(flow), observers), name=f"desk-run-{flow.name}"
+            run._run(self._stores(flow), observers), name=f"desk-run-{flow.name}"
         )
         return run
+
+    def failed(self, text: str, path: Path) -> FailedDesk:
+        """The failed batches that lie where the flow's do, those of other flows among them; always
+        the same desk for the same place. Flows are found beside `path`; this one is as `text` says.
+
+        Raises:
+            FlowError, SettingsError: the flow can't run as it stands.
+        """
+        from workbench.app.failed_desk import FailedDesk
+        from workbench.app.flow_book import FlowBook
+
+        flow = self.flow(text, path)
+        place = (flow.source.url, flow.source.credentials_path, flow.failed.stream)
+        if place not in self._failed:
+            book = FlowBook(self.settings, [path.parent])
+            self._failed[place] = FailedDesk(self._stores(flow), book)
+        self._failed[place].flows.add(flow)
+        return self._failed[place]
 
     async def peek(self, text: str, path: Path, limit: int = 50) -> list[Event]:
         """The last events the flow's durable would be given, oldest first; touches no durable.
@@ -445,10 +473,19 @@ class Desk:
         return self._connections[key]
 
     async def aclose(self) -> None:
-        """Close the connections made for looking and publishing; runs are their own affair."""
+        """Close what was opened for looking, publishing and replaying; runs are their own
+        affair."""
+        for failed in self._failed.values():
+            await failed.aclose()
         connections, self._connections = self._connections, {}
         for connection in connections.values():
             await connection.aclose()
+
+
+def _flow_of(text: str, path: Path, settings: Settings) -> Flow:
+    from workbench.app.flows import flow_of
+
+    return flow_of(text, path, settings)
 
 
 def _problem(flow: Flow, event: Event, sentence: str) -> Problem:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from workbench.app.desk import Stores
     from workbench.app.settings import Settings
-    from workbench.engine import DeadLetters
-    from workbench.flow import Flow
     from workbench.tui.port import Faults
 
 __all__ = ["run"]
@@ -19,7 +17,7 @@ async def run(
     path: Path | None,
     settings: Settings,
     *,
-    dead_letters: Callable[[Flow], DeadLetters],
+    dead_letters: Stores,
     faults: Faults | None = None,
 ) -> int:
     """Open the application and return its exit code once the user has left it.
@@ -27,7 +25,7 @@ async def run(
     Args:
         path: a flow file, a folder of them, or None for the folder `flows` (or this one).
         settings: what flows are bound to; with a sandbox in it they reach that sandbox only.
-        dead_letters: opens the failed batches of a flow, as `Fleet` takes it.
+        dead_letters: opens the failed batches of a flow, as `FailedStores.of` does.
         faults: switches of the sandbox's troubles, where there is a sandbox of our own.
 
     Raises:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from workbench.app.desk import Health, Step, Target, Trial
-from workbench.errors import Problem
-from workbench.flow import Flow
-from workbench.model import Event
-from workbench.observe import Observer, Snapshot
+if TYPE_CHECKING:
+    from workbench.app.desk import Health, Step, Target, Trial
+    from workbench.app.failed_desk import FailedDesk
+    from workbench.errors import Problem
+    from workbench.flow import Flow
+    from workbench.model import Event
+    from workbench.observe import Observer, Snapshot
 
 __all__ = ["Clock", "Desk", "Faults", "Run"]
 
@@ -81,6 +83,8 @@ class Desk(Protocol):
     def target(self, flow: Flow) -> Target: ...
 
     def start(self, text: str, path: Path, observers: Sequence[Observer]) -> Run: ...
+
+    def failed(self, text: str, path: Path) -> FailedDesk: ...
 
     async def peek(self, text: str, path: Path, limit: int = 50) -> list[Event]: ...
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.app.desk import Desk
 from workbench.app.settings import Settings
 from workbench.errors import SettingsError
 from workbench.tui.config import config_path, load_config, load_state, save_state, state_path
 from workbench.tui.port import Faults
 
 if TYPE_CHECKING:
-    from workbench.engine import DeadLetters
-    from workbench.flow import Flow
+    from workbench.app.desk import Stores
 
 __all__ = ["start"]
 
@@ -24,7 +21,7 @@ async def start(
     path: Path | None,
     settings: Settings,
     *,
-    dead_letters: Callable[[Flow], DeadLetters],
+    dead_letters: Stores,
     faults: Faults | None,
 ) -> int:
     """Run the application until the user leaves it; see `workbench.tui.run`.
@@ -39,6 +36,7 @@ async def start(
     place = _place(path)
     config = load_config(config_path())
     state = load_state(state_path())
+    from workbench.app.desk import Desk
     from workbench.tui.app import WorkbenchApp
 
     desk = Desk(settings, dead_letters)
