@@ -116,7 +116,7 @@ def parse(value: Any, *, source: str, folder: Path | None = None) -> Credentials
     if not isinstance(value, dict):
         raise SettingsError(f"{where} must hold one JSON object with client_id and so on")
     given: dict[str, str] = {}
-    for key in _KEYS & value.keys():
+    for key in (key for key in value if key in _KEYS):  # in the file's order
         text = value[key]
         if text is None or text == "":
             continue
