@@ -1,4 +1,5 @@
-"""A Salesforce that only answers: as many successes as records came, after a set time.
+"""A Salesforce that only answers: as many successes as records came, after a set time; with
+`--refuse` as many refusals.
 
 Far faster than the emulator, so that what is measured is the client. Run as
 `python -m bench.answering_server --latency 0.15`; prints `PORT` once it listens.
@@ -11,6 +12,10 @@ import asyncio
 import json
 import zlib
 
+REFUSED = (
+    b'{"success":false,"errors":[{"statusCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION",'
+    b'"message":"A contact needs a title.","fields":["Title"]}]}'
+)
 ROW = b'{"id":"003000000000001AAA","success":true,"errors":[],"created":false}'
 TOKEN = {
     "access_token": "00D000000000001!bench",
@@ -27,6 +32,7 @@ class Answering(asyncio.Protocol):
     """One connection: requests are answered in order, each `latency` seconds after it came."""
 
     latency = 0.0
+    row = ROW
     requests = 0
     records = 0
 
@@ -63,7 +69,7 @@ class Answering(asyncio.Protocol):
             count = body.count(b'"attributes"')
             cls.requests += 1
             cls.records += count
-            answer = b"[" + b",".join([ROW] * count) + b"]"
+            answer = b"[" + b",".join([cls.row] * count) + b"]"
             if self.latency:
                 asyncio.get_running_loop().call_later(self.latency, self.reply, answer)
             else:
@@ -93,7 +99,10 @@ class Answering(asyncio.Protocol):
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=0.0)
-    Answering.latency = parser.parse_args().latency
+    parser.add_argument("--refuse", action="store_true")
+    given = parser.parse_args()
+    Answering.latency = given.latency
+    Answering.row = REFUSED if given.refuse else ROW
     server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

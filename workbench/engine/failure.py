@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from workbench.engine.stage import StageSpec
@@ -31,6 +32,7 @@ def outcome_name(outcome: Outcome) -> str:
     return "rolled_back" if name == "RolledBack" else name.lower()
 
 
+@lru_cache(maxsize=256)  # the records of a request share its time
 def iso(seconds: float) -> str:
     """An epoch time as ISO 8601, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds")

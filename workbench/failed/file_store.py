@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeVar
 
-from workbench.codec import decode, encode
+from workbench.codec import decode
 from workbench.errors import DeadLetterError, NotKeptError
 from workbench.failed.port import Change
 from workbench.model import (
@@ -110,7 +111,7 @@ class FileStore:
                 batch = given
                 known = fresh.get(batch.id) or self._known(file, batch.id)
                 if known is not None and known.batch.timestamp != batch.timestamp:
-                    batch = FailedBatch.from_json({**batch.to_json(), "id": rival_id(batch)})
+                    batch = replace(batch, id=rival_id(batch))
                     known = fresh.get(batch.id) or self._known(file, batch.id)
                 entry = Entry(batch) if known is None else known.stored(batch)
                 if entry is not known:
@@ -167,7 +168,7 @@ class FileStore:
         if not entries:
             return
         descriptor, size = file.fileno(), self._read_to
-        lines = [encode(entry.to_json()) + b"\n" for entry in entries]
+        lines = [entry.encode() + b"\n" for entry in entries]
         view = memoryview(b"".join(lines))
         try:
             os.ftruncate(descriptor, size)  # a line torn by a crash

@@ -248,14 +248,12 @@ class JetStreamFailedStore:
 
     def _writes(self, entry: Entry, revision: int) -> tuple[Write, list[Write]]:
         """The head that makes an entry true, and what must be stored before it."""
-        base = self._base_of(entry.id)
-        whole = codec.encode(entry.to_json())
+        base = self._place_of(entry.id)
+        whole = entry.encode()
         if len(whole) <= min(SMALL_BYTES, self._connection.max_payload - 1024):
             return Write(f"{base}.head", whole, revision), []
         generation = str(time.time_ns())
-        document = entry.batch.to_json()
-        del document["data_base64"]
-        text = codec.encode(document)
+        text = codec.encode(entry.batch.parts())
         size = min(_PART_BYTES, self._connection.max_payload)
         pieces = [text[start : start + size] for start in range(0, len(text), size)]
         writes = [
@@ -297,7 +295,11 @@ class JetStreamFailedStore:
         parts = id.split(".")
         if len(parts) < 4 or not all(parts) or any(safe_name(part) != part for part in parts):
             raise NotKeptError(f"{id!r} is no id of a failed batch")
-        return f"{self._stream.prefix}.{parts[2]}.{parts[3]}.{id.replace('.', '~')}"
+        return self._place_of(id)
+
+    def _place_of(self, id: str) -> str:
+        _, _, flow, task, *_ = id.split(".")
+        return f"{self._stream.prefix}.{flow}.{task}.{id.replace('.', '~')}"
 
     def _subject_of(self, wanted: EntryFilter) -> str:
         flow = safe_name(wanted.flow) if wanted.flow else "*"

@@ -6,11 +6,13 @@ only be able to replace an entry by its successor, if it is still the one that w
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from workbench import codec
 from workbench.errors import ClaimedError
 from workbench.model.failed import Attempt, FailedBatch, FailedRecord
 
@@ -269,6 +271,13 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """The failed batch's JSON object with the entry's own fields beside it."""
         return {**self.batch.to_json(), "entry": self.head_json()}
+
+    def encode(self) -> bytes:
+        """The text of `to_json`."""
+        value = self.batch.parts()
+        value["data_base64"] = base64.b64encode(self.batch.data).decode()
+        value["entry"] = self.head_json()
+        return codec.encode(value)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], revision: int = 0) -> Entry:

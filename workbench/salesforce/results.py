@@ -107,12 +107,17 @@ def _collection(value: Any, group: Group, situation: Situation) -> Sequence[Outc
         return _unknown(count, f"the answer holds {got} for {count} records")
     if all(map(_is_success, value)):
         return AllWritten(value)
-    outcomes: list[Outcome] = [
-        Written(row.get("id") or "", row.get("created"), row)
-        if _is_success(row)
-        else _failed_row(row, situation)
-        for row in value
-    ]
+    # Rows that fail alike are judged once: in a flow where all fail this is most of the reading.
+    judged: dict[str, Outcome] = {}
+    outcomes: list[Outcome] = []
+    for row in value:
+        if _is_success(row):
+            outcomes.append(Written(row.get("id") or "", row.get("created"), row))
+            continue
+        alike = repr(row)
+        if alike not in judged:
+            judged[alike] = _failed_row(row, situation)
+        outcomes.append(judged[alike])
     return _together(outcomes) if situation.is_atomic else outcomes
 
 

@@ -1,0 +1,143 @@
+"""What failures cost: a flow of which every record is refused, beside the same flow when all is
+written, and how much memory each takes at most.
+
+`python -m bench.failing [--events N]`. Every failed record is kept in the JetStream store, its
+confirmation awaited, and its event terminated; reach: a third of the normal rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import FLOW, STREAM, Meter
+from bench.throughput import credentials, durable, fill
+from workbench.sandbox.nats import NatsServer
+
+REACH = 1 / 3
+
+
+class _Settled:
+    """Waits until so many events are acknowledged or terminated."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.done = asyncio.Event()
+
+    def notify(self, notice: Any) -> None:
+        if type(notice).__name__ == "EventsSettled":
+            self.left -= len(notice.acked) + len(notice.terminated)
+            if self.left <= 0:
+                self.done.set()
+
+
+@contextmanager
+def _answering(latency: float, *, refuse: bool) -> Iterator[str]:
+    options = ["--latency", str(latency), *(["--refuse"] if refuse else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.answering_server", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+async def consume(given: dict[str, Any]) -> None:
+    """The engine as `workbench --headless` opens it, until all is settled."""
+    from workbench.app.failed_stores import FailedStores
+    from workbench.app.opening import open_flow
+    from workbench.app.settings import Settings
+    from workbench.flow import parse
+
+    text = FLOW.format(durable=given["durable"], in_flight=8)
+    env = {"NATS_URL": given["nats"], "SF_CREDENTIALS": given["credentials"]}
+    flow = parse(text, "bench.yaml").bind(env)
+    settled = _Settled(given["events"])
+    async with (
+        FailedStores(Settings(env)) as stores,
+        open_flow(flow, stores.of(flow), observers=[settled]) as opened,
+    ):
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        meter = Meter()
+        running = asyncio.create_task(opened.engine.run())
+        await settled.done.wait()
+        snapshot = opened.engine.snapshot()
+        meter.report(written=snapshot.written, terminated=snapshot.terminated)
+        opened.engine.stop()
+        await running
+
+
+def _measure(
+    folder: Path, nats: str, events: int, records: int, latency: float, *, refuse: bool
+) -> dict[str, Any]:
+    asyncio.run(fill(nats, events, records))
+    asyncio.run(durable(nats, STREAM))
+    with _answering(latency, refuse=refuse) as url:
+        given = {
+            "nats": nats,
+            "durable": STREAM,
+            "events": events,
+            "credentials": credentials(folder, url),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.failing", "--consume", json.dumps(given)],
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--consume", default="")
+    given, _ = parser.parse_known_args()
+    if given.consume:
+        asyncio.run(consume(json.loads(given.consume)))
+        return
+    print(f"{'':36} {'events/s':>9} {'records/s':>10} {'CPU us/event':>13} {'MB':>5}")
+    with tempfile.TemporaryDirectory() as folder, NatsServer(Path(folder) / "js") as server:
+        for latency in (0.15, 0.0):
+            for records in (1, 200):
+                events = given.events if records == 1 else given.events // 100
+                _compare(Path(folder), server.url, events, records, latency)
+
+
+def _compare(folder: Path, nats: str, events: int, records: int, latency: float) -> None:
+    rates = []
+    for refuse in (False, True):
+        found = _measure(folder, nats, events, records, latency, refuse=refuse)
+        rates.append(events / found["seconds"])
+        word = "refused" if refuse else "written"
+        name = f"{latency * 1e3:.0f} ms, {records} an event, all {word}"
+        print(
+            f"{name:36} {rates[-1]:9.0f} {rates[-1] * records:10.0f} "
+            f"{found['cpu'] / events * 1e6:13.1f} {found['peak_mb']:5.0f}",
+            flush=True,
+        )
+    print(f"  refused at {rates[1] / rates[0]:.2f} of the normal rate   [reach: {REACH:.2f}]")
+
+
+if __name__ == "__main__":
+    main()
