@@ -5,9 +5,10 @@ was not.
 """
 
 from workbench.engine.clock import SystemClock
-from workbench.engine.core import Core, Outbox, Sending
+from workbench.engine.core import Core, Sending
 from workbench.engine.engine import MAX_HELD_EVENTS, Engine
 from workbench.engine.gate import Gate, Pause, PauseCause
+from workbench.engine.ledger import Outbox
 from workbench.engine.pace import Pace
 from workbench.engine.policy import RetryPolicy
 from workbench.engine.ports import Clock, DeadLetters, Sink, Source

@@ -8,8 +8,8 @@ tested without a server. The runner (`workbench.engine.engine`) does what it say
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.codec import decode
@@ -17,18 +17,17 @@ from workbench.engine import failure
 from workbench.engine.batcher import Full
 from workbench.engine.gate import Gate
 from workbench.engine.health import read_health
-from workbench.engine.parking import Parking
-from workbench.engine.policy import Done, GiveUp, Redeliver, Retry, decide
+from workbench.engine.ledger import Ledger, Outbox
+from workbench.engine.policy import Done, GiveUp, Redeliver, Retry, cut_short, decide
 from workbench.engine.stage import Stage, StageSpec
-from workbench.engine.unit import Ticket, Unit, Visit
-from workbench.errors import RenderError, UsageError
+from workbench.engine.unit import Ticket, Unit, Visit, request_fault
+from workbench.errors import RenderError
 from workbench.model import (
     Answer,
     Batch,
     Event,
     FailedBatch,
     Outcome,
-    Refused,
     Unknown,
     Written,
 )
@@ -45,22 +44,6 @@ class Sending:
     batch: Batch
     units: list[Unit]
     why: Full
-
-
-@dataclass(slots=True)
-class Outbox:
-    """What the stream is to be told, collected until the runner takes it.
-
-    `acks`: all written. `naks`: event and seconds until it shall come again. `failed`: event and
-    its failed batches, which must be stored before the event is terminated.
-    """
-
-    acks: list[Event] = field(default_factory=list)
-    naks: list[tuple[Event, float]] = field(default_factory=list)
-    failed: list[tuple[Event, list[FailedBatch]]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.acks or self.naks or self.failed)
 
 
 class Core:
@@ -85,16 +68,24 @@ class Core:
         self.entries = [stage for stage in self.stages if source in stage.spec.upstreams]
         for stage in self.stages:
             stage.next = [other for other in self.stages if stage.name in other.spec.upstreams]
-        self.held: dict[int, Event] = {}
-        self.held_bytes = 0
-        self.held_records = 0
-        self.outbox = Outbox()
         self.counters = Counters()
+        self.ledger = Ledger(self.counters, self._release)
+        self.held_records = 0
         self.is_draining = False
         self._wall = wall
         self._rng = random.Random(seed)
         self._single = self.stages[0] if len(self.stages) == 1 else None
-        self._parking = Parking()
+        self._parking = self.ledger.parking
+
+    @property
+    def held(self) -> Mapping[int, Event]:
+        """Events in hand by stream sequence, oldest first."""
+        return self.ledger.held
+
+    @property
+    def outbox(self) -> Outbox:
+        """What the stream is to be told; whoever tells it empties it."""
+        return self.ledger.outbox
 
     @property
     def in_flight(self) -> int:
@@ -117,7 +108,7 @@ class Core:
         """
         self.counters.received += len(events)
         active = now - self.gate.paused_seconds(now)
-        held, single = self.held, self._single
+        ledger, single = self.ledger, self._single
         stage = single if single is not None and single.is_simple and not self._parking else None
         if stage is None:
             for event in events:
@@ -125,19 +116,16 @@ class Core:
             return
         render = stage.spec.render
         visits: list[Visit] = []
-        total = 0
         for event in events:
-            data = event.data
-            is_plain = event.num_delivered == 1 and event.sequence not in held
+            is_plain = event.num_delivered == 1
             try:
-                value = decode(data)
+                value = decode(event.data)
                 records = render(event, value)
             except (ValueError, RenderError):
-                is_plain, records = False, []
+                is_plain = False
             if is_plain:
-                held[event.sequence] = event
-                event.received = active
-                total += len(data)
+                if not ledger.take(event, active):
+                    continue
                 visit = Visit(event, stage, None, value, records)
                 if len(records) == 1:
                     visits.append(visit)
@@ -149,7 +137,6 @@ class Core:
                 self._queue(visit, None, now)
             else:
                 self._accept_one(event, active, now)  # which also tells what is wrong
-        self.held_bytes += total
         self._line_up(stage, visits, now)
 
     def _line_up(self, stage: Stage, visits: list[Visit], now: float) -> None:
@@ -175,18 +162,11 @@ class Core:
         stage.batcher.extend(ready, size, now)
 
     def _accept_one(self, event: Event, active: float, now: float) -> None:
-        """Any event, without hurry; `active` is the time of the event clock, which stands still
-        while the gate is closed."""
+        """Any event, without hurry; `active` as in `Ledger.take`."""
         if event.num_delivered > 1:
             self.counters.redelivered += 1
-        if event.sequence in self.held:
-            # The server lost patience with one we still hold: answer for its newest delivery.
-            known = self.held[event.sequence]
-            known.token, known.num_delivered = event.token, event.num_delivered
+        if not self.ledger.take(event, active):
             return
-        self.held[event.sequence] = event
-        self.held_bytes += len(event.data)
-        event.received = active
         try:
             value = decode(event.data)
         except ValueError as error:
@@ -202,7 +182,7 @@ class Core:
         ticket.open = 1  # held until every entry has been offered the event
         for stage in self.entries:
             self._enter(stage, event, ticket, data, "", now)
-        self._close_ticket(ticket, now)
+        self.ledger.close(ticket, now)
 
     def _enter(
         self, stage: Stage, event: Event, ticket: Ticket | None, data: Any, branch: str, now: float
@@ -264,7 +244,7 @@ class Core:
         given = data if branch else None
         failed = failure.unfit(event, stage.spec, self.flow, self._wall(), reason, given, branch)
         self.counters.failed("UNFIT", stage.name)
-        self._settle(event, ticket, None, [failed], now)
+        self.ledger.settle(event, ticket, None, [failed], now)
 
     def _unfit_everywhere(self, event: Event, reason: str, now: float) -> None:
         ticket = None if self._single is not None else Ticket(event)
@@ -305,7 +285,7 @@ class Core:
         is_charged = read_health(self.gate, stage.name, answer, now)
         ready: list[Unit] = []
         again: list[Unit] = []
-        held, acks = self.held, self.outbox.acks
+        ledger, acks = self.ledger, self.ledger.outbox.acks
         is_plain = self._single is not None and not self._parking
         is_all_written = answer.is_all_written
         offset = plain = events = 0
@@ -319,11 +299,8 @@ class Core:
             ):
                 # Hot path, as in `accept`: the event had one unit, and all of it is written.
                 stage.lanes.leave(unit, ready)
-                event = unit.event
-                if held.pop(event.sequence, None) is None:
-                    raise _settled_twice(event)
-                self.held_bytes -= len(event.data)
-                acks.append(event)
+                ledger.forget(unit.event)
+                acks.append(unit.event)
                 offset += count
                 plain += count
                 events += 1
@@ -355,7 +332,7 @@ class Core:
         if all(type(outcome) is Written for outcome in outcomes):
             self.counters.written += len(outcomes)
             self.gate.wrote()
-            _remember(unit, outcomes)
+            unit.remember(outcomes)
             stage.lanes.leave(unit, ready)
             self._close_unit(unit, now)
             return False
@@ -365,11 +342,11 @@ class Core:
         if len(unit.records) > 1 and not stage.is_grouped(unit):
             self._part(unit, answer, offset, ready, now)
             return False
-        if self.gate.is_broken and _request_fault(outcomes) is not None:
+        if self.gate.is_broken and request_fault(outcomes) is not None:
             return True  # one more of those the flow is paused for: kept in hand, not given up
         visit.fate.attempts.append(failure.attempt_of(unit, answer, offset, self._wall()))
         unit.tries += 1
-        _remember(unit, outcomes)
+        unit.remember(outcomes)
         decision = decide(
             outcomes,
             tries=unit.tries,
@@ -377,7 +354,7 @@ class Core:
             elapsed_seconds=now - self.gate.paused_seconds(now) - unit.event.received,
             policy=stage.policy,
             is_idempotent=stage.limits.is_idempotent,
-            is_redelivery_safe=_is_redelivery_safe(visit),
+            is_redelivery_safe=visit.is_redelivery_safe,
             rng=self._rng,
         )
         if isinstance(decision, Retry) and not self.is_draining:
@@ -409,7 +386,7 @@ class Core:
             # Its keys stay taken: who comes later must not overtake it.
             fate.redeliver = max(fate.redeliver or 0.0, decision.seconds)
             fate.again.extend(range(unit.start, unit.start + len(unit.records)))
-            for key in _keys(unit):
+            for key in unit.key_tuple:
                 following = visit.stage.lanes.pass_within(key, visit)
                 if following is None:
                     fate.kept.add(key)
@@ -438,7 +415,7 @@ class Core:
         """The last unit has its last word: hand on what is written, settle what is not."""
         stage, ticket = visit.stage, visit.ticket
         if visit.is_plain:  # nothing was to be sent
-            self._settle(visit.event, ticket, None, [], now)
+            self.ledger.settle(visit.event, ticket, None, [], now)
             return
         fate = visit.fate
         if fate.redeliver is not None:
@@ -448,75 +425,23 @@ class Core:
             ticket.memory[place] = visit
         if ticket is not None:
             ticket.is_partly_written |= fate.is_partly_written and not stage.limits.is_idempotent
-            results = _results(visit) if stage.next and fate.redeliver is None else []
+            results = visit.results() if stage.next and fate.redeliver is None else []
             for following in stage.next if results else ():
                 self._enter(following, visit.event, ticket, results, stage.name, now)
-        self._settle(visit.event, ticket, fate.redeliver, self._failures(visit, now), now)
+        failures = self._failures(visit, now)
+        self.ledger.settle(visit.event, ticket, fate.redeliver, failures, now)
 
     def _failures(self, visit: Visit, now: float) -> list[FailedBatch]:
         """The failed batch of a visit that is given up; none while it will be redelivered."""
         fate = visit.fate
         if not fate.kind or fate.redeliver is not None:
             return []
-        fault = _request_fault(fate.outcomes)
+        fault = request_fault(fate.outcomes)
         if fault is not None:
             fields = f" ({', '.join(fault.fields)})" if fault.fields else ""
             reason = f"{fault.code}{fields} in task {visit.stage.name!r}: {fault.message}"
             self.gate.failed_for_request(reason, now)
         return [failure.failed_visit(visit, self.flow, self._wall())]
-
-    def _settle(
-        self,
-        event: Event,
-        ticket: Ticket | None,
-        redeliver: float | None,
-        failures: list[FailedBatch],
-        now: float,
-    ) -> None:
-        """One visit is over; the event is settled when it was the last."""
-        if ticket is None:
-            ticket = Ticket(event)
-            ticket.open = 1
-        if redeliver is not None:
-            ticket.redeliver = max(ticket.redeliver or 0.0, redeliver)
-        ticket.failures.extend(failures)
-        self._close_ticket(ticket, now)
-
-    def _close_ticket(self, ticket: Ticket, now: float) -> None:
-        ticket.open -= 1
-        if ticket.open:
-            return
-        event = ticket.event
-        if ticket.redeliver is not None:
-            # What failed for good is remembered, and stored when the rest is decided too.
-            self._parking.remember(event.sequence, ticket.memory.values())
-            self._forget(event, now, comes_back=True)
-            self.outbox.naks.append((event, ticket.redeliver))
-            self.counters.naked += 1
-        elif ticket.failures:
-            self.outbox.failed.append((event, ticket.failures))
-        else:
-            self._forget(event, now)
-            self.outbox.acks.append(event)
-            self.counters.acked += 1
-
-    def stored(self, event: Event, now: float) -> None:
-        """The event's failed batches are durable: it may be terminated and is no longer held."""
-        self._forget(event, now)
-        self.counters.terminated += 1
-
-    def not_stored(self, event: Event, delay_seconds: float, now: float) -> None:
-        """They are not: the event goes back to the stream."""
-        self._forget(event, now)
-        self.outbox.naks.append((event, delay_seconds))
-        self.counters.naked += 1
-
-    def _forget(self, event: Event, now: float, *, comes_back: bool = False) -> None:
-        if self.held.pop(event.sequence, None) is None:
-            raise _settled_twice(event)
-        self.held_bytes -= len(event.data)
-        if self._parking and not comes_back:
-            self._unpark(event.sequence, now)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -541,11 +466,7 @@ class Core:
             if due:
                 stage.batcher.put_back(due, now)
         if self._parking:
-            for sequence in self._parking.overdue(now):
-                if sequence in self.held:
-                    self._parking.extend(sequence, now)
-                else:
-                    self._unpark(sequence, now)
+            self.ledger.look_for_overdue(now)
             self._untie(now)
 
     def _untie(self, now: float) -> None:
@@ -562,14 +483,12 @@ class Core:
             for unit in stage.lanes.drop_waiting() if stage.lanes.waiting else ():
                 wait = Redeliver(stage.policy.long_wait(unit.event.num_delivered))
                 unit.keys = None
-                self._conclude(unit, _last(unit), wait, [], now)
+                self._conclude(unit, unit.known, wait, [], now)
 
-    def _unpark(self, sequence: int, now: float) -> None:
-        """Let go of what was kept for an event and not taken over by it."""
-        for task, keys in self._parking.leave(sequence):
-            for stage in self.stages:
-                if stage.name == task:
-                    self._release_keys(stage, keys, now)
+    def _release(self, task: str, keys: set[str], now: float) -> None:
+        for stage in self.stages:
+            if stage.name == task:
+                self._release_keys(stage, keys, now)
 
     def _release_keys(self, stage: Stage, keys: Iterable[str], now: float) -> None:
         ready: list[Unit] = []
@@ -585,7 +504,7 @@ class Core:
             if wait is None:
                 visit.stage.batcher.add(unit, now)
             else:  # an earlier record of its event goes back to the stream: it must not overtake it
-                self._conclude(unit, _last(unit), Redeliver(wait), ready, now)
+                self._conclude(unit, unit.known, Redeliver(wait), ready, now)
 
     # -- stopping ----------------------------------------------------------------------------
 
@@ -596,7 +515,7 @@ class Core:
         for stage in self.stages:
             ready: list[Unit] = []
             for unit in stage.drop_waiting():
-                self._conclude(unit, _last(unit), _cut_short(unit.visit), ready, now)
+                self._conclude(unit, unit.known, _cut_short(unit.visit), ready, now)
             self._go(ready, now)
 
     def abandon(self, now: float) -> None:
@@ -609,61 +528,9 @@ class Core:
             for unit in units:
                 unit.keys = None  # the lanes are gone; nobody waits any longer
             for unit in units:
-                self._conclude(unit, _last(unit), _cut_short(unit.visit), [], now)
+                self._conclude(unit, unit.known, _cut_short(unit.visit), [], now)
         self._parking.clear()
 
 
-def _settled_twice(event: Event) -> UsageError:
-    return UsageError(f"event {event.stream}:{event.sequence} settled twice")
-
-
-def _is_redelivery_safe(visit: Visit) -> bool:
-    """Whether every record of the event may be sent again, from the first stage on."""
-    if visit.fate.is_partly_written and not visit.stage.limits.is_idempotent:
-        return False
-    return visit.ticket is None or not visit.ticket.is_partly_written
-
-
 def _cut_short(visit: Visit) -> Redeliver | GiveUp:
-    """What becomes of a unit whose next try the shutdown does not leave time for."""
-    policy = visit.stage.policy
-    left = policy.max_deliver < 0 or visit.event.num_delivered < policy.max_deliver
-    if left and _is_redelivery_safe(visit):
-        return Redeliver(0.0)
-    return GiveUp("exhausted", "stopped before it could be tried again")
-
-
-def _last(unit: Unit) -> list[Outcome | None]:
-    """What is known of a unit's records."""
-    return unit.visit.fate.outcomes[unit.start : unit.start + len(unit.records)]
-
-
-def _keys(unit: Unit) -> tuple[str, ...]:
-    keys = unit.keys
-    return () if keys is None else (keys,) if type(keys) is str else tuple(keys)
-
-
-def _request_fault(outcomes: Sequence[Outcome | None]) -> Refused | None:
-    """The first refusal that every record of the flow would meet."""
-    for outcome in outcomes:
-        if isinstance(outcome, Refused) and outcome.is_request_fault:
-            return outcome
-    return None
-
-
-def _remember(unit: Unit, outcomes: Sequence[Outcome]) -> None:
-    fate = unit.visit.fate
-    fate.outcomes[unit.start : unit.start + len(outcomes)] = outcomes
-    if any(type(outcome) is Written for outcome in outcomes):
-        fate.is_partly_written = True
-
-
-def _results(visit: Visit) -> list[Any]:
-    """What the next task sees as `event.data`: the results of the written records, in order."""
-    return [
-        outcome.data
-        if outcome.data is not None
-        else {"id": outcome.id, "success": True, "created": outcome.created, "errors": []}
-        for outcome in visit.fate.outcomes
-        if isinstance(outcome, Written)
-    ]
+    return cut_short(visit.stage.policy, visit.event.num_delivered, visit.is_redelivery_safe)

@@ -187,7 +187,7 @@ class Engine:
             uptime_seconds=now - self._started,
             held_events=len(core.held),
             held_records=core.held_records,
-            held_bytes=core.held_bytes,
+            held_bytes=core.ledger.held_bytes,
             stages=tuple(
                 StageSnapshot(
                     stage.name,
@@ -246,7 +246,7 @@ class Engine:
     def _limit(self) -> int:
         """How many more events may be asked for now."""
         core = self._core
-        if not self._gate.is_open or core.held_bytes >= MAX_HELD_BYTES:
+        if not self._gate.is_open or core.ledger.held_bytes >= MAX_HELD_BYTES:
             return 0
         # Records that wait for another of their key take room in memory, but not in the requests.
         waiting = sum(stage.lanes.waiting for stage in core.stages)
@@ -346,12 +346,12 @@ class Engine:
         except DeadLetterError as error:
             now = self._clock.monotonic()
             for event, _ in failed:
-                core.not_stored(event, STORE_RETRY_SECONDS, now)
+                core.ledger.not_stored(event, STORE_RETRY_SECONDS, now)
             self._tell(StoreFailed(self.flow, [event for event, _ in failed], str(error)))
         else:
             now = self._clock.monotonic()
             for event, batches in failed:
-                core.stored(event, now)
+                core.ledger.stored(event, now)
                 self._source.term([event], f"kept as failed batch {batches[0].id}")
             self._tell(EventsSettled(self.flow, terminated=failed))
         self._pump()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from workbench.model import Deferred, Outcome, Refused, RolledBack, Unknown, Unsent, Written
 
-__all__ = ["Decision", "Done", "GiveUp", "Redeliver", "Retry", "RetryPolicy", "decide"]
+__all__ = ["Decision", "Done", "GiveUp", "Redeliver", "Retry", "RetryPolicy", "cut_short", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,15 @@ def decide(
         if policy.max_deliver < 0 or step < policy.max_deliver:
             return Retry(max(policy.long_wait(step), asked or 0.0))
     return GiveUp("exhausted", _tired(worst, tries, num_delivered))
+
+
+def cut_short(
+    policy: RetryPolicy, num_delivered: int, is_redelivery_safe: bool
+) -> Redeliver | GiveUp:
+    """What becomes of a unit whose next try a shutdown does not leave time for."""
+    if is_redelivery_safe and (policy.max_deliver < 0 or num_delivered < policy.max_deliver):
+        return Redeliver(0.0)
+    return GiveUp("exhausted", "stopped before it could be tried again")
 
 
 def _worst(outcomes: Sequence[Outcome], is_idempotent: bool) -> Outcome | None:

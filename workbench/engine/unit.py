@@ -7,14 +7,15 @@ matters once something goes wrong, or an event is split, is in its `Fate`, made 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.model import Attempt, Event, FailedBatch, Outcome, Record
+from workbench.model import Attempt, Event, FailedBatch, Outcome, Record, Refused, Written
 
 if TYPE_CHECKING:
     from workbench.engine.stage import Stage
 
-__all__ = ["Fate", "Share", "Ticket", "Unit", "Visit"]
+__all__ = ["Fate", "Share", "Ticket", "Unit", "Visit", "request_fault"]
 
 
 class Unit:
@@ -48,6 +49,24 @@ class Unit:
     def visit(self) -> Visit:
         """The event's stay in the stage that these records belong to."""
         raise NotImplementedError
+
+    @property
+    def key_tuple(self) -> tuple[str, ...]:
+        """Its keys, none, one or many."""
+        keys = self.keys
+        return () if keys is None else (keys,) if type(keys) is str else tuple(keys)
+
+    @property
+    def known(self) -> list[Outcome | None]:
+        """What is known of its records, None for each that was not sent."""
+        return self.visit.fate.outcomes[self.start : self.start + len(self.records)]
+
+    def remember(self, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of its records."""
+        fate = self.visit.fate
+        fate.outcomes[self.start : self.start + len(outcomes)] = outcomes
+        if any(type(outcome) is Written for outcome in outcomes):
+            fate.is_partly_written = True
 
     def divide(self, count: int) -> list[Share]:
         """This unit as several of `count` records each (the last may have less), which take its
@@ -154,9 +173,22 @@ class Visit(Unit):
             self._fate = Fate(len(self.all))
         return self._fate
 
-    @fate.setter
-    def fate(self, fate: Fate) -> None:
-        self._fate = fate
+    @property
+    def is_redelivery_safe(self) -> bool:
+        """Whether every record of the event may be sent again, from the first stage on."""
+        if self.fate.is_partly_written and not self.stage.limits.is_idempotent:
+            return False
+        return self.ticket is None or not self.ticket.is_partly_written
+
+    def results(self) -> list[Any]:
+        """What the next task sees as `event.data`: results of the written records, in order."""
+        return [
+            outcome.data
+            if outcome.data is not None
+            else {"id": outcome.id, "success": True, "created": outcome.created, "errors": []}
+            for outcome in self.fate.outcomes
+            if isinstance(outcome, Written)
+        ]
 
 
 class Share(Unit):
@@ -190,3 +222,11 @@ class Ticket:
         self.failures: list[FailedBatch] = []
         self.is_partly_written = False
         self.memory: dict[str, Visit] = {}
+
+
+def request_fault(outcomes: Sequence[Outcome | None]) -> Refused | None:
+    """The first refusal that every record of the flow would meet, if there is one."""
+    for outcome in outcomes:
+        if isinstance(outcome, Refused) and outcome.is_request_fault:
+            return outcome
+    return None

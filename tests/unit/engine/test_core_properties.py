@@ -156,7 +156,7 @@ class World:
         ]
 
     def settle(self) -> None:
-        box = self.core.outbox
+        box = self.core.ledger.outbox
         for one in box.acks:
             assert one.sequence not in self.acked
             assert one.sequence not in self.failed
@@ -168,7 +168,7 @@ class World:
             assert one.sequence not in self.acked
             assert one.sequence not in self.failed
             self.failed[one.sequence] = batches[0]
-            self.core.stored(one, self.now)
+            self.core.ledger.stored(one, self.now)
         box.acks, box.naks, box.failed = [], [], []
 
 
@@ -201,9 +201,9 @@ def test_every_record_is_written_or_kept_and_every_event_settled_once(
     world.run()
 
     assert sorted([*world.acked, *world.failed]) == list(range(1, len(keys) + 1))
-    assert not world.core.held
+    assert not world.core.ledger.held
     assert world.core.held_records == 0
-    assert world.core.held_bytes == 0
+    assert world.core.ledger.held_bytes == 0
     assert not len(world.core.stages[0].lanes), "a key is still held"
     for sequence in world.acked:
         for key, times in Counter(keys[sequence - 1]).items():
@@ -240,6 +240,6 @@ def test_the_world_itself_can_tell_a_lost_event() -> None:
     world = World(1, atomic=False, idempotent=True, trouble=0.0)
     world.publish(event(1, "a"))
     world.deliver()
-    world.core.held.clear()
+    world.core.ledger.held.clear()
     with pytest.raises(Exception, match="settled twice"):
         world.run()
