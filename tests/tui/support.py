@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from textual.pilot import Pilot
 
 from workbench.app.desk import Desk, Health, Step, Target, Trial
 from workbench.app.settings import Settings
@@ -29,6 +32,7 @@ from workbench.observe import Observer, Snapshot
 from workbench.testing import FakeClock, MemoryDeadLetters, MemorySink, MemorySource
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.config import Config, State
+from workbench.tui.screens.place import PlaceScreen
 
 FLOW = """\
 flow:
@@ -245,3 +249,16 @@ def application(place: Path, desk: FakeDesk | None = None, **more: object) -> Wo
     return WorkbenchApp(
         place, desk, config=Config(), state=State(), clock=desk.clock, **more  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+@asynccontextmanager
+async def opened(
+    app: WorkbenchApp, *, size: tuple[int, int] = (120, 40), notifications: bool = True
+) -> AsyncIterator[Pilot[None]]:
+    """The application as a pilot drives it, once it has opened its first place."""
+    async with app.run_test(size=size, notifications=notifications) as pilot:
+        async with asyncio.timeout(20):
+            while not (isinstance(app.screen, PlaceScreen) and app.screen.is_mounted):
+                await pilot.pause()
+        await pilot.pause()
+        yield pilot

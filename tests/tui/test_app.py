@@ -13,7 +13,7 @@ import pytest
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList, TextArea
 
-from tests.tui.support import FakeDesk, application, write_flow
+from tests.tui.support import FakeDesk, application, opened, write_flow
 from workbench.app.settings import Settings
 from workbench.errors import SettingsError
 from workbench.tui import run
@@ -36,7 +36,7 @@ def told(app: WorkbenchApp) -> list[str]:
 
 async def test_every_place_has_its_key(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         for key, place in (("f3", "run"), ("f9", "health"), ("f2", "edit")):
             await pilot.press(key)
             assert app.place == place
@@ -79,7 +79,7 @@ def test_the_page_of_keys_is_current() -> None:
 
 async def test_help_lists_and_does_what_is_possible(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("f3", "question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
@@ -95,7 +95,7 @@ async def test_help_lists_and_does_what_is_possible(tmp_path: Path) -> None:
 
 async def test_the_palette_offers_every_action_and_runs_it(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("ctrl+p")
         await pilot.pause()
         assert isinstance(app.screen, CommandPalette)
@@ -112,7 +112,7 @@ async def test_the_palette_offers_every_action_and_runs_it(tmp_path: Path) -> No
 
 async def test_an_action_of_another_place_goes_there_first(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         by_id = {action.id: action for action in ACTIONS}
         await app.run_registered(by_id["health.level"])
         await pilot.pause()
@@ -125,7 +125,7 @@ async def test_an_action_of_another_place_goes_there_first(tmp_path: Path) -> No
 
 async def test_any_pane_is_two_keys_away(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         screen = app.screen
         await pilot.press("ctrl+o")
         await pilot.pause()
@@ -141,7 +141,7 @@ async def test_any_pane_is_two_keys_away(tmp_path: Path) -> None:
 
 async def test_themes_are_chosen_and_remembered(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         app.action_theme()
         await pilot.pause()
         await pilot.press(*"light", "enter")
@@ -163,7 +163,7 @@ async def test_keys_follow_the_settings(tmp_path: Path) -> None:
     desk = FakeDesk()
     config = Config(keys={"app.mode_health": "f6", "run.pause": "o"})
     app = WorkbenchApp(write_flow(tmp_path), desk, config=config, state=State(), clock=desk.clock)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("f3", "f6")
         assert app.place == "health"
         assert "f6 Health" not in str(app.screen.query_one("KeyBar").content)  # type: ignore[attr-defined]
@@ -172,7 +172,7 @@ async def test_keys_follow_the_settings(tmp_path: Path) -> None:
 async def test_publishing_a_test_event(tmp_path: Path) -> None:
     desk = FakeDesk()
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with opened(app, size=SIZE, notifications=True) as pilot:
         await pilot.press("ctrl+t")
         await pilot.pause()
         for wrong in ("crm.>", "a b", "a..b", ""):
@@ -205,7 +205,7 @@ async def test_publishing_a_test_event(tmp_path: Path) -> None:
 async def test_publishing_outside_the_sandbox_asks(tmp_path: Path) -> None:
     desk = FakeDesk(is_sandbox=False)
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("ctrl+t")
         await pilot.pause()
         await pilot.press("enter")
@@ -232,7 +232,7 @@ class Switches:
 async def test_faults_are_switched_where_there_is_a_sandbox(tmp_path: Path) -> None:
     switches = Switches()
     app = application(write_flow(tmp_path), faults=switches)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         for name, expected in (("latency", True), ("down", False)):
             await pilot.press("f10")
             await pilot.pause()
@@ -240,7 +240,7 @@ async def test_faults_are_switched_where_there_is_a_sandbox(tmp_path: Path) -> N
             await pilot.pause()
             assert switches.on[name] is expected
     without = application(write_flow(tmp_path))
-    async with without.run_test(size=SIZE) as pilot:
+    async with opened(without, size=SIZE) as pilot:
         await pilot.press("f10")
         assert len(without.screen_stack) == 1
 
@@ -251,7 +251,7 @@ async def test_health_tries_the_connections_and_shows_the_log(
     desk = FakeDesk()
     desk.is_down = True
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("f9", "t")
         await pilot.pause()
         screen = app.screen
@@ -277,7 +277,7 @@ async def test_health_tries_the_connections_and_shows_the_log(
 async def test_leaving_asks_once_where_something_would_be_lost(tmp_path: Path) -> None:
     desk = FakeDesk()
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("ctrl+end", "#")
         await pilot.press("f5")
         await pilot.pause()
@@ -301,7 +301,7 @@ async def test_leaving_asks_once_where_something_would_be_lost(tmp_path: Path) -
 
 async def test_an_empty_folder_says_how_to_begin(tmp_path: Path) -> None:
     app = application(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with opened(app, size=(80, 24)) as pilot:
         await pilot.pause()
         assert "ctrl+n" in app.screen.query_one("#editor").placeholder  # type: ignore[attr-defined]
         for key in (
@@ -328,7 +328,7 @@ async def test_an_empty_folder_says_how_to_begin(tmp_path: Path) -> None:
 
 async def test_a_flow_file_that_is_not_there_is_a_new_one(tmp_path: Path) -> None:
     app = application(tmp_path / "new.yaml")
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("ctrl+s")
         assert (tmp_path / "new.yaml").read_text(encoding="utf-8").startswith("flow:")
 
@@ -358,7 +358,7 @@ def test_the_first_picture_waits_for_no_client() -> None:
 
 async def test_option_lists_take_no_markup(tmp_path: Path) -> None:
     app = application(write_flow(tmp_path, name="[red]x[_]y.yaml"))
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.pause(0.3)
         for key in ("f3", "f9", "f2"):
             await pilot.press(key)

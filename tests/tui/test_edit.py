@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
-from tests.tui.support import FLOW, NASTY, FakeDesk, application, write_flow
+from tests.tui.support import FLOW, NASTY, FakeDesk, application, opened, write_flow
 from workbench.model import Event
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.files import read_text
@@ -47,7 +47,7 @@ def flow(tmp_path: Path) -> Path:
 
 async def test_a_flow_opens_with_its_request_beside_it(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         assert screen.editor.text == FLOW
         assert '"ExternalId__c": "sample id"' in screen.request_view.text
@@ -59,7 +59,7 @@ async def test_typing_shows_the_problem_marks_it_and_keeps_the_last_good_request
     flow: Path,
 ) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         before = screen.request_view.text
         line = line_of("operation")
@@ -76,7 +76,7 @@ async def test_typing_shows_the_problem_marks_it_and_keeps_the_last_good_request
 
 async def test_an_edit_is_compared_with_what_is_saved(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.editor.replace_all(FLOW.replace("sobject_type: Contact", "sobject_type: Lead"))
         await settled(pilot)
@@ -87,7 +87,7 @@ async def test_an_edit_is_compared_with_what_is_saved(flow: Path) -> None:
 async def test_next_problem_and_fix(flow: Path) -> None:
     write_flow(flow.parent, FLOW.replace("sobject_type", "sobject_typ"))
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         assert any(p.fix == "sobject_type" for p in screen.problems)
         for _ in range(4):
@@ -107,7 +107,7 @@ async def test_next_problem_and_fix(flow: Path) -> None:
 
 async def test_completion_offers_keys_and_fields_of_the_event(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.editor.go_to(line_of("external_id_field"), 100)
         await pilot.press("enter", "o", "r", "d", "e")
@@ -128,7 +128,7 @@ async def test_completion_offers_keys_and_fields_of_the_event(flow: Path) -> Non
 
 async def test_completion_by_key_and_by_mouse(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         row = line_of("operation") - 1
         screen.editor.replace("", (row, 19), (row, 25))
@@ -146,7 +146,7 @@ async def test_completion_by_key_and_by_mouse(flow: Path) -> None:
 
 async def test_the_hint_explains_the_field_and_describe_opens_it(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.editor.go_to(line_of("sobject_type"), 12)
         await pilot.pause()
@@ -159,7 +159,7 @@ async def test_the_hint_explains_the_field_and_describe_opens_it(flow: Path) -> 
 
 async def test_saving_writes_the_file_and_clears_the_mark(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("#", "space")
         await settled(pilot)
@@ -173,7 +173,7 @@ async def test_saving_writes_the_file_and_clears_the_mark(flow: Path) -> None:
 async def test_save_as_asks_before_it_replaces(flow: Path) -> None:
     other = write_flow(flow.parent, "flow: {}\n", "other.yaml")
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         for answer, expected in (("no", "flow: {}\n"), ("yes", FLOW)):
             screen.action_save_as()
@@ -196,7 +196,7 @@ async def test_save_as_asks_before_it_replaces(flow: Path) -> None:
 @pytest.mark.parametrize("kind", ["upsert", "create", "update", "delete", "get", "tree", "publish"])
 async def test_a_new_flow_has_no_errors(tmp_path: Path, kind: str) -> None:
     app = application(tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("ctrl+n")
         await pilot.pause()
@@ -215,7 +215,7 @@ async def test_a_new_flow_has_no_errors(tmp_path: Path, kind: str) -> None:
 
 async def test_changes_are_shown_and_can_be_dropped(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("ctrl+l")
         await pilot.pause()
@@ -232,7 +232,7 @@ async def test_changes_are_shown_and_can_be_dropped(flow: Path) -> None:
 
 async def test_a_change_on_disk_is_followed_or_asked_about(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         write_flow(flow.parent, FLOW + "# theirs\n")
         app._look_at_disk()
@@ -256,7 +256,7 @@ async def test_a_change_on_disk_is_followed_or_asked_about(flow: Path) -> None:
 
 async def test_reloading_asks_where_something_would_be_lost(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("#")
         await settled(pilot)
@@ -270,7 +270,7 @@ async def test_reloading_asks_where_something_would_be_lost(flow: Path) -> None:
 
 async def test_find_and_replace(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("ctrl+f", *"contacts", "enter")
         assert screen.editor.selected_text == "contacts"
@@ -295,7 +295,7 @@ async def test_find_and_replace(flow: Path) -> None:
 
 async def test_going_to_a_line_refuses_what_is_none(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         for text, is_accepted in (
             ("", False),
@@ -318,7 +318,7 @@ async def test_going_to_a_line_refuses_what_is_none(flow: Path) -> None:
 
 async def test_commenting_is_undone_by_commenting_again(flow: Path) -> None:
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.editor.go_to(5, 9)
         await pilot.press("shift+down", "shift+down", "ctrl+underscore")
@@ -332,7 +332,7 @@ async def test_commenting_is_undone_by_commenting_again(flow: Path) -> None:
 async def test_the_file_list_opens_files_and_keeps_what_was_typed(flow: Path) -> None:
     write_flow(flow.parent, FLOW.replace("name: contacts", "name: other"), "other.yaml")
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("#")
         await settled(pilot)
@@ -353,7 +353,7 @@ async def test_the_file_list_opens_files_and_keeps_what_was_typed(flow: Path) ->
 async def test_an_unreadable_file_is_told_and_leaves_the_other_open(flow: Path) -> None:
     (flow.parent / "broken.yaml").write_bytes(b"flow: \xff")
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.open_path(flow.parent / "broken.yaml")
         await pilot.pause()
@@ -372,7 +372,7 @@ async def test_events_to_preview_come_from_stream_file_and_typing(flow: Path) ->
     data = flow.parent / "event.json"
     data.write_text('{"id": "file", "name": "F"}', encoding="utf-8")
     app = application(flow, desk)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("f12")
         await pilot.pause()
@@ -411,7 +411,7 @@ async def test_a_stream_that_is_not_there_is_told(flow: Path) -> None:
     desk = FakeDesk()
     desk.is_down = True
     app = application(flow, desk)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         await pilot.press("f12")
         await pilot.pause()
@@ -425,7 +425,7 @@ async def test_an_event_that_does_not_fit_is_shown_at_the_field(flow: Path) -> N
     desk = FakeDesk()
     desk.events = [Event("crm.contacts.upsert", b'{"id": "1"}', None, "crm", 1)]
     app = application(flow, desk)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.use_events(desk.events)
         await settled(pilot)
@@ -442,7 +442,7 @@ async def test_foreign_text_is_shown_and_never_obeyed(flow: Path) -> None:
     ]
     write_flow(flow.parent, FLOW + "".join(f"# {text}\n" for text in NASTY if "\r" not in text))
     app = application(flow, desk)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.use_events(desk.events)
         for _ in NASTY:
@@ -460,7 +460,7 @@ async def test_foreign_text_is_shown_and_never_obeyed(flow: Path) -> None:
 async def test_a_flow_of_five_thousand_lines_can_be_edited(flow: Path) -> None:
     write_flow(flow.parent, FLOW + "# a comment\n" * 5_000)
     app = application(flow)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         assert not screen.editor.has_colours
         assert "no colours" in str(screen.editor.border_title)
@@ -473,7 +473,7 @@ async def test_an_event_of_a_megabyte_is_previewed(flow: Path) -> None:
     data = json.dumps({"id": "1", "name": "N" * 1_000_000}).encode()
     desk.events = [Event("crm.contacts.upsert", data, None, "crm", 1)]
     app = application(flow, desk)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with opened(app, size=(120, 40)) as pilot:
         screen = await settled(pilot)
         screen.use_events(desk.events)
         await settled(pilot)
@@ -485,7 +485,7 @@ async def test_an_event_of_a_megabyte_is_previewed(flow: Path) -> None:
 async def test_the_problem_list_goes_to_the_place(flow: Path) -> None:
     write_flow(flow.parent, FLOW.replace("operation: upsert", "operation: upset"))
     app = application(flow)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with opened(app, size=(80, 24)) as pilot:
         screen = await settled(pilot)
         screen.focus_pane("problems")
         await pilot.pause()

@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.tui.support import NASTY, FakeDesk, application, write_flow
+from tests.tui.support import NASTY, FakeDesk, application, opened, write_flow
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.screens.run.screen import RunScreen
 from workbench.tui.widgets.dialogs import AskDialog, ConfirmDialog
@@ -49,7 +49,7 @@ async def running(
     """A flow being run on these events."""
     desk = FakeDesk()
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with opened(app, size=size, notifications=True) as pilot:
         await pilot.press("f3")
         await pilot.press("f5")
         await pilot.pause()
@@ -178,7 +178,7 @@ async def test_stopping_drains_and_stopping_again_asks(tmp_path: Path) -> None:
 async def test_a_real_org_is_written_to_only_after_its_name_is_typed(tmp_path: Path) -> None:
     desk = FakeDesk(is_sandbox=False)
     app = application(write_flow(tmp_path), desk)
-    async with app.run_test(size=SIZE) as pilot:
+    async with opened(app, size=SIZE) as pilot:
         await pilot.press("f5")
         await pilot.pause()
         dialog = app.screen
@@ -208,7 +208,7 @@ async def test_a_flow_with_errors_is_not_started(tmp_path: Path) -> None:
     path = write_flow(tmp_path, "flow: {}\n")
     desk = FakeDesk()
     app = application(path, desk)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with opened(app, size=SIZE, notifications=True) as pilot:
         await pilot.press("f5")
         await pilot.pause()
         assert desk.runs == []

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from workbench.app.settings import Settings, failed_folder
 from workbench.errors import DeadLetterError, DeadLetterRefused, SettingsError, StreamError
 from workbench.failed import Change, FailedStore, FileStore
-from workbench.flow import Flow
 from workbench.model import Entry, EntryCounts, EntryFilter, EntryPage, FailedBatch
 
 if TYPE_CHECKING:
+    from workbench.flow import Flow
     from workbench.jetstream import Connection, JetStreamFailedStore
 
 __all__ = ["DEFAULT_STREAM", "FailedStores", "StreamOrFiles", "failed_file"]

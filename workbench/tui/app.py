@@ -1,33 +1,37 @@
-"""The application: places, theme, keys, timers, and the way out."""
+"""The application: places, theme, keys, timers, and the way out.
+
+The first picture comes before most of the application is imported: see `_begin`.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
 from workbench.tui.actions import Action, bindings
-from workbench.tui.commands import Commands
 from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
 from workbench.tui.port import Clock, Desk, Faults
-from workbench.tui.runs import Runs
 from workbench.tui.screens.place import PlaceScreen
-from workbench.tui.status import status_parts
-from workbench.tui.store import Log
 from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
-from workbench.tui.widgets.dialogs import Choice, ChooseDialog, ConfirmDialog
-from workbench.tui.widgets.jump import JumpScreen, targets_of
+
+if TYPE_CHECKING:
+    from workbench.tui.runs import Runs
+    from workbench.tui.store import Log
 
 __all__ = ["WorkbenchApp"]
 
@@ -53,20 +57,38 @@ def _health() -> Screen[Any]:
     return HealthScreen()
 
 
+def _commands() -> type[Provider]:
+    from workbench.tui.commands import Commands
+
+    return Commands
+
+
+class _StartScreen(Screen[None]):
+    """What is seen for the tenth of a second in which the rest is imported."""
+
+    DEFAULT_CSS = "_StartScreen Static { height: 1; padding: 0 1; background: $panel; }"
+
+    def compose(self) -> ComposeResult:
+        yield Static("workbench │ opening …", markup=False)
+
+
 class WorkbenchApp(App[None]):
     """Owns what outlives a screen: the open file, the runs, the log, settings and state."""
 
     TITLE = "workbench"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Commands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "start": _StartScreen,
         "edit": _edit,
         "run": _run,
         "health": _health,
     }
-    DEFAULT_MODE = "edit"
-    ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE = "start"
+
+    runs: Runs
+    log_lines: Log
 
     def __init__(
         self,
@@ -85,20 +107,38 @@ class WorkbenchApp(App[None]):
         self.faults = faults
         self.folder = place.parent if place.suffix in (".yaml", ".yml") else place
         self.clock: Clock = clock or time
-        self.log_lines = Log(now=self.clock.time)
-        self.runs = Runs(desk, self.log_lines, self.config.kept_events, self.clock)
         self.files: dict[Path, OpenFile] = {}
         self.file: OpenFile | None = None
         self._first = place if place.suffix in (".yaml", ".yml") else None
-        self._log_handler = _LogHandler(self.log_lines)
+        self._log_handler: logging.Handler | None = None
         for theme in THEMES:
             self.register_theme(theme)
         wanted = self.config.theme or self.state.theme or DEFAULT_THEME
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
         self.animation_level = "none"
-        self._open_first()
 
     # -- start and end -------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin)
+
+    async def _begin(self) -> None:
+        """Import and open what the first picture did not wait for."""
+        from workbench.tui.runs import Runs
+        from workbench.tui.store import Log
+
+        self.log_lines = Log(now=self.clock.time)
+        self.runs = Runs(self.desk, self.log_lines, self.config.kept_events, self.clock)
+        self._log_handler = _LogHandler(self.log_lines)
+        logging.getLogger("workbench").addHandler(self._log_handler)
+        if self.config.keys:
+            self.set_keymap(dict(self.config.keys))
+        self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
+        self._open_first()
+        self.set_interval(self.config.frame_seconds, self._tick, name="frames")
+        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
+        self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
+        await self.go("edit")
 
     def _open_first(self) -> None:
         """The file named, the one open last time, or the first there is."""
@@ -117,17 +157,9 @@ class WorkbenchApp(App[None]):
             else:
                 self.log_lines.add("error", str(error))
 
-    def on_mount(self) -> None:
-        if self.config.keys:
-            self.set_keymap(dict(self.config.keys))
-        logging.getLogger("workbench").addHandler(self._log_handler)
-        self.set_interval(self.config.frame_seconds, self._tick, name="frames")
-        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
-        self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
-        self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
-
     def on_unmount(self) -> None:
-        logging.getLogger("workbench").removeHandler(self._log_handler)
+        if self._log_handler is not None:
+            logging.getLogger("workbench").removeHandler(self._log_handler)
 
     def _remember_theme(self) -> None:
         self.state.theme = self.theme
@@ -138,14 +170,16 @@ class WorkbenchApp(App[None]):
         self.runs.absorb()
         screen = self.screen
         if isinstance(screen, PlaceScreen) and screen.is_mounted:
-            screen.tick()
+            with suppress(NoMatches):  # a timer may fire while the screen is being taken down
+                screen.tick()
 
     def _sample(self) -> None:
         self.runs.sample()
         self.update_status()
         screen = self.screen
         if isinstance(screen, PlaceScreen) and screen.is_mounted:
-            screen.figures()
+            with suppress(NoMatches):
+                screen.figures()
 
     def _look_at_disk(self) -> None:
         screen = self.screen
@@ -159,6 +193,8 @@ class WorkbenchApp(App[None]):
         """Draw the line on top anew."""
         if not isinstance(self.screen, PlaceScreen):
             return
+        from workbench.tui.status import status_parts
+
         path = self.path
         self.screen.show_status(
             status_parts(
@@ -250,6 +286,8 @@ class WorkbenchApp(App[None]):
             return False
         if action == f"mode_{self.place}":
             return False  # it is here
+        if self.place == "start":
+            return None
         if action == "faults" and self.faults is None:
             return False
         if action in ("jump", "help", "publish", "faults") or action.startswith("mode_"):
@@ -271,6 +309,8 @@ class WorkbenchApp(App[None]):
 
     @work(group="jump", exclusive=True)
     async def action_jump(self) -> None:
+        from workbench.tui.widgets.jump import JumpScreen, targets_of
+
         screen = self.screen
         if isinstance(screen, PlaceScreen):
             chosen = await self.push_screen_wait(JumpScreen(targets_of(screen.panes())))
@@ -279,6 +319,8 @@ class WorkbenchApp(App[None]):
 
     @work(group="theme", exclusive=True)
     async def action_theme(self) -> None:
+        from workbench.tui.widgets.dialogs import Choice, ChooseDialog
+
         choices = [
             Choice(name, name, "ours" if name.startswith("workbench") else "")
             for name in sorted(self.available_themes, key=lambda n: (n[:9] != "workbench", n))
@@ -295,6 +337,8 @@ class WorkbenchApp(App[None]):
 
     @work(group="faults", exclusive=True)
     async def action_faults(self) -> None:
+        from workbench.tui.widgets.dialogs import Choice, ChooseDialog
+
         if self.faults is None:
             return
         try:
@@ -312,6 +356,8 @@ class WorkbenchApp(App[None]):
     @work(group="leave", exclusive=True)
     async def action_leave(self) -> None:
         """Leave; unsaved files and running flows are asked about once."""
+        from workbench.tui.widgets.dialogs import ConfirmDialog
+
         unsaved = [str(path) for path, file in self.files.items() if file.is_dirty]
         running = [run.flow.name for run in self.runs.active()]
         if unsaved or running:

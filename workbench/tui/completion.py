@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.flow import Entry, complete_keys, complete_template, complete_values, describe
 from workbench.tui.context import Place
+
+if TYPE_CHECKING:
+    from workbench.flow import Entry
 
 __all__ = ["Offer", "explain", "offers"]
 
@@ -26,6 +28,8 @@ class Offer:
 
 def offers(place: Place, data: Any) -> list[Offer]:
     """What can stand here, best first; `data` is the decoded data of the previewed event."""
+    from workbench.flow import complete_keys, complete_values  # after the first picture
+
     if place.kind == "template":
         found = _template_offers(place, data)
     elif place.kind == "value":
@@ -47,6 +51,8 @@ def _key_offer(entry: Entry) -> Offer:
 
 
 def _template_offers(place: Place, data: Any) -> list[Offer]:
+    from workbench.flow import complete_template
+
     element = data[0] if isinstance(data, list) and data else data
     fields: list[Offer] = []
     if place.scope != "env" and isinstance(data, dict):
@@ -84,6 +90,8 @@ def _short(value: Any) -> str:
 
 def explain(paths: Sequence[str | int]) -> Entry | None:
     """What the key at a path, or the nearest one around it, means."""
+    from workbench.flow import describe
+
     parts = tuple(paths)
     while parts:
         entry = describe(parts)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workbench import codec
-from workbench.app.desk import Trial
 from workbench.tui.text import short_bytes
+
+if TYPE_CHECKING:
+    from workbench.app.desk import Trial
 
 __all__ = ["Document", "compare", "document_of", "pretty", "summary"]
 

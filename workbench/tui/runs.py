@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench.flow import CompositeTask, Flow
 from workbench.tui.port import Clock, Desk, Run
 from workbench.tui.store import Log, Store
+
+if TYPE_CHECKING:
+    from workbench.flow import Flow
 
 __all__ = ["Runs"]
 
@@ -65,6 +68,8 @@ class Runs:
 
 
 def _keys(flow: Flow) -> dict[str, str]:
+    from workbench.flow import CompositeTask
+
     return {
         task.name: task.external_id_field
         for task in flow.sinks

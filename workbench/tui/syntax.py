@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import metadata, util
+from importlib import util
+from pathlib import Path
 
 from rich.style import Style
 from textual.app import App
@@ -20,9 +21,13 @@ keeps them out, but an environment may have been made without it."""
 @cache
 def language(name: str) -> str | None:
     """The name where the grammar is installed and safe to load, else None: no colours."""
-    if util.find_spec("tree_sitter") is None or util.find_spec(f"tree_sitter_{name}") is None:
+    binding = util.find_spec("tree_sitter")
+    if binding is None or binding.origin is None or util.find_spec(f"tree_sitter_{name}") is None:
         return None
-    return None if metadata.version("tree-sitter") in _CRASHING else name
+    # importlib.metadata would say it too, for more time than the rest of the start takes.
+    place = Path(binding.origin).parents[1]
+    is_crashing = any((place / f"tree_sitter-{bad}.dist-info").exists() for bad in _CRASHING)
+    return None if is_crashing else name
 
 
 def install(area: TextArea) -> None:

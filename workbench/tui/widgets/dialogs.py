@@ -29,7 +29,7 @@ _CSS = """
         border: heavy $border; background: $surface; padding: 0 1;
     }
     & .dialog--buttons { height: 1; align-horizontal: right; margin-top: 1; }
-    & Button { height: 1; min-width: 12; border: none; margin-left: 2; padding: 0 1; }
+    & Button { min-width: 12; margin-left: 2; padding: 0 1; }
     & Button:focus { text-style: bold reverse; }
     & .dialog--wrong { color: $text-error; height: auto; }
     & Input, & Input:focus { border: none; background: $panel; height: 1; padding: 0 1; }
@@ -67,8 +67,10 @@ class ConfirmDialog(ModalScreen[bool]):
                 yield Static(content(f"Type {self._typed} to go on:"))
                 yield Input(id="dialog-typed")
             with Horizontal(classes="dialog--buttons"):
-                yield Button(self._yes, variant="error", id="yes", disabled=bool(self._typed))
-                yield Button(self._no, variant="primary", id="no")
+                yield Button(
+                    self._yes, variant="error", id="yes", disabled=bool(self._typed), compact=True
+                )
+                yield Button(self._no, variant="primary", id="no", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#no").focus()
@@ -279,7 +281,7 @@ class ReadDialog(ModalScreen[str | None]):
             if self._buttons:
                 with Horizontal(classes="dialog--buttons"):
                     for key, name in self._buttons:
-                        yield Button(name, id=key)
+                        yield Button(name, id=key, compact=True)
 
     def on_mount(self) -> None:
         view = self.query_one(JsonView)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.flow import Document
 from workbench.tui.completion import explain
 from workbench.tui.widgets.code_editor import CodeEditor
 from workbench.tui.widgets.dialogs import AskDialog, ReadDialog
@@ -37,6 +36,8 @@ def apply(screen: EditScreen) -> None:
     if problem is None or problem.fix is None:
         screen.workbench.tell("no fix is offered here", severity="warning")
         return
+    from workbench.flow import Document
+
     document = Document(editor.text, problem.file)
     span = document.locate(problem.path)
     if problem.code == "schema.unknown_key" or span is None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench.app.desk import Trial
 from workbench.errors import FlowError, Problem, WorkbenchError
 from workbench.tui.port import Desk
 from workbench.tui.requests import Document, compare, document_of, summary
 from workbench.tui.samples import Sample
+
+if TYPE_CHECKING:
+    from workbench.app.desk import Trial
 
 __all__ = ["Previewer", "Shown"]
 

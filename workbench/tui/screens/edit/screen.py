@@ -97,7 +97,7 @@ class EditScreen(PlaceScreen):
         self._previewer = Previewer(self.workbench.desk)
         self.set_class(not self.workbench.state.shows_files, "-no-files")
         self.show_file()
-        self._check_all()
+        self.call_after_refresh(self._check_all)
 
     # -- the file ------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class EditScreen(PlaceScreen):
             self.sample_place = min(self.sample_place, len(self.samples) - 1)
         self._show_sample()
         self.show_files()
-        self.recheck(delay=0.0)
+        self.call_after_refresh(self.recheck, 0.0)
 
     def _title(self) -> None:
         if self.file is not None:
