@@ -12,6 +12,12 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line of this process; ends by `SystemExit` with one of `exits`' codes."""
-    from workbench.cli.root import run
+    try:
+        from workbench.cli.root import run
+        from workbench.cli.streams import mend_streams
 
-    sys.exit(run(sys.argv[1:]))
+        mend_streams()
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while it was being loaded
+        code = 130
+    sys.exit(code)

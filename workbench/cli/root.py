@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -124,8 +125,15 @@ def _root() -> None:
     """Never runs on its own: a command is always put in front."""
 
 
+def _terminated(number: int, _frame: object) -> None:
+    """SIGTERM before a command has a way of its own with it: what was begun is closed on the way
+    out, as with Ctrl-C; a sandbox that is being started, say."""
+    sys.exit(128 + number)
+
+
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; what went wrong is said on stderr."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         result = _root.main(list(args), prog_name="workbench", standalone_mode=False)
     except click.ClickException as error:
@@ -139,6 +147,9 @@ def run(args: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of our output went away (`workbench check | head`): not worth a word.
         sys.stderr.close()
+        return exits.PROBLEMS
+    except OSError as error:  # a full disk below our output, no more files or processes
+        click.echo(f"workbench: the system refused: {error.strerror or error}", err=True)
         return exits.PROBLEMS
     except Exception as error:  # the outermost edge: even a bug is a sentence
         if os.environ.get("WORKBENCH_TRACEBACK"):
