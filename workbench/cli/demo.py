@@ -40,7 +40,14 @@ class _Outcome:
 
 
 @click.command("demo")
-@click.option("--events", metavar="N", default=1_000, show_default=True, help="Events to publish.")
+@click.option(
+    "--events",
+    metavar="N",
+    type=click.IntRange(1),
+    default=1_000,
+    show_default=True,
+    help="Events to publish.",
+)
 @click.option("--seed", metavar="N", default=1, show_default=True, help="Which sample events.")
 @click.option(
     "--flow",

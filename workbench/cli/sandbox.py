@@ -12,6 +12,8 @@ from workbench.errors import SettingsError
 
 __all__ = ["command"]
 
+_PORT = click.IntRange(0, 65_535)
+
 
 @click.command(
     "sandbox",
@@ -25,9 +27,13 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="Write how to reach it to FILE, as KEY=value lines, once everything answers.",
 )
-@click.option("--salesforce-port", metavar="N", default=0, help="Port of the emulator's HTTP.")
-@click.option("--pubsub-port", metavar="N", default=0, help="Port of the emulator's Pub/Sub API.")
-@click.option("--nats-port", metavar="N", default=0, help="Port of nats-server.")
+@click.option(
+    "--salesforce-port", metavar="N", type=_PORT, default=0, help="Port of the emulator's HTTP."
+)
+@click.option(
+    "--pubsub-port", metavar="N", type=_PORT, default=0, help="Port of the emulator's Pub/Sub API."
+)
+@click.option("--nats-port", metavar="N", type=_PORT, default=0, help="Port of nats-server.")
 @click.option("--no-nats", is_flag=True, help="Leave nats-server out.")
 @click.option(
     "--objects",

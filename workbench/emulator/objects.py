@@ -174,7 +174,8 @@ class _Reader:
         except OSError as error:
             raise DeclarationError(f"{path} cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise DeclarationError(f"{path} is not YAML: {error}") from error
+            said = " ".join(str(error).split())
+            raise DeclarationError(f"{path} is not YAML: {said}") from error
         parts = self.mapping("the file", content, {"objects", "events"})
         for name, body in self.mapping("objects", parts.get("objects")).items():
             self.read_object(str(name), body)

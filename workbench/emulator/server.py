@@ -384,7 +384,8 @@ def listen(port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((LOOPBACK, port))
         listening.listen(256)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        problem = f"port {port} of {LOOPBACK} can't be listened on: {error.strerror}"
+        raise OSError(error.errno, problem) from error
     return listening

@@ -22,8 +22,11 @@ def main() -> int:
     try:
         emulator = Emulator(_options(json.loads(sys.stdin.readline())))
         asyncio.run(_serve(emulator))
-    except (DeclarationError, FaultError, OSError) as error:
+    except (DeclarationError, FaultError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(error.strerror or error, file=sys.stderr)
         return 1
     return 0
 

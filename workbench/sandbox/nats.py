@@ -268,8 +268,11 @@ class NatsServer:
             return False
 
     def _last_words(self) -> str:
-        lines = self.log_path.read_text(errors="replace").splitlines()[-5:]
-        return " / ".join(line.strip() for line in lines) or "it said nothing"
+        """Why it ended: its last complaint, without time and process number."""
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        complaints = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
+        last = (complaints or lines or ["it said nothing"])[-1]
+        return re.sub(r"^.*\[(FTL|ERR|INF)\] ", "", last).strip()
 
 
 def _port_of(url: str) -> int:

@@ -137,7 +137,9 @@ class Sandbox:
             try:
                 write_private(options.env_file, self.describe())
             except OSError as error:
-                raise SandboxError(f"{options.env_file} can't be written: {error}") from error
+                raise SandboxError(
+                    f"{options.env_file} can't be written: {error.strerror}"
+                ) from error
             stack.callback(options.env_file.unlink, missing_ok=True)
 
     def _start_nats(self, folder: Path, stack: AsyncExitStack) -> dict[str, str]:
