@@ -50,6 +50,9 @@ async def publish(
             again with the same id.
     """
     subject = message.subject
+    if {"*", ">"} & set(subject.split(".")):
+        # The server would take it, as a name that no filter can tell from a pattern.
+        raise PublishError(f"{subject!r} is a pattern: publish to one subject that it stands for")
     if len(message.data) > connection.max_payload:
         raise PublishError(
             f"the event for {subject} has {len(message.data)} bytes, more than the "
