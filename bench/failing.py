@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import FLOW, STREAM, Meter
 from bench.throughput import credentials, durable, fill
+from workbench.errors import StreamError
+from workbench.jetstream import connect
 from workbench.sandbox.nats import NatsServer
 
 REACH = 1 / 3
@@ -57,6 +59,14 @@ def _answering(latency: float, *, refuse: bool) -> Iterator[str]:
         process.stdout.close()
 
 
+async def _forget(nats: str) -> None:
+    """Drop what an earlier measurement kept: its events had the same places."""
+    connection = await connect(nats)
+    with suppress(StreamError):
+        await connection.api("STREAM.DELETE.workbench_failed")
+    await connection.aclose()
+
+
 async def consume(given: dict[str, Any]) -> None:
     """The engine as `workbench --headless` opens it, until all is settled."""
     from workbench.app.failed_stores import FailedStores
@@ -64,7 +74,7 @@ async def consume(given: dict[str, Any]) -> None:
     from workbench.app.settings import Settings
     from workbench.flow import parse
 
-    text = FLOW.format(durable=given["durable"], in_flight=8)
+    text = FLOW.format(durable=given["durable"], in_flight=given["in_flight"])
     env = {"NATS_URL": given["nats"], "SF_CREDENTIALS": given["credentials"]}
     flow = parse(text, "bench.yaml").bind(env)
     settled = _Settled(given["events"])
@@ -89,10 +99,12 @@ def _measure(
 ) -> dict[str, Any]:
     asyncio.run(fill(nats, events, records))
     asyncio.run(durable(nats, STREAM))
+    asyncio.run(_forget(nats))
     with _answering(latency, refuse=refuse) as url:
         given = {
             "nats": nats,
             "durable": STREAM,
+            "in_flight": 25 if latency else 8,
             "events": events,
             "credentials": credentials(folder, url),
         }

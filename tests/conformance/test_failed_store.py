@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from workbench.errors import ClaimedError, NotKeptError
+from workbench.app.failed_desk import FailedDesk
+from workbench.app.flow_book import FlowBook
+from workbench.app.settings import Settings
+from workbench.errors import ClaimedError, DeadLetterRefused, NotKeptError
 from workbench.failed import Claimant, FailedStore, FileStore
 from workbench.jetstream import JetStreamFailedStore, connect
 from workbench.model import (
@@ -288,4 +291,54 @@ async def test_two_stores_of_one_place_see_each_other(
         assert await listed(one) == await listed(other) == [batch(1).id, batch(2).id]
         await Claimant(other).discard(batch(1).id, "x", NOW)
         assert await one.counts() == EntryCounts(1, 1)
+    await connection.aclose()
+
+
+async def test_what_the_stream_has_discarded_is_not_counted_any_longer(
+    nats_server: NatsServer,
+) -> None:
+    connection = await connect(nats_server.url)
+    name = f"failed-{uuid.uuid4().hex}"
+    store = JetStreamFailedStore(connection, name)
+    desk = FailedDesk(store, FlowBook(Settings({})))
+    await store.store([batch(n) for n in range(1, 6)])
+    assert (await store.counts()).entries == 5
+    assert [group.entries for group in await desk.groups()] == [5]
+    await connection.api(f"STREAM.PURGE.{name}", {"seq": 4})  # as max_age would
+    assert (await store.counts()).entries == 2
+    await desk.groups()
+    assert [group.entries for group in await desk.groups()] == [2]
+    await connection.api(f"STREAM.DELETE.{name}")
+    assert await store.counts() == EntryCounts(0, 0)
+    other = JetStreamFailedStore(connection, name)
+    await other.store([batch(9)])
+    assert (await store.counts()).entries == 1
+    await desk.groups()
+    assert [group.entries for group in await desk.groups()] == [1]
+    await connection.aclose()
+
+
+async def test_a_large_entry_that_lost_its_event_is_told_of(nats_server: NatsServer) -> None:
+    connection = await connect(nats_server.url)
+    name = f"failed-{uuid.uuid4().hex}"
+    store = JetStreamFailedStore(connection, name, max_age_seconds=3_600)
+    await store.store([batch(1, data=b"x" * 300_000)])
+    info = await connection.api(f"STREAM.INFO.{name}")
+    assert info["config"]["max_age"] == 3_600_000_000_000
+    assert info["config"]["max_msgs_per_subject"] == 1
+    await connection.api(
+        f"STREAM.PURGE.{name}", {"filter": f"workbench.failed_in.{name}.*.*.*.*.event"}
+    )
+    with pytest.raises(NotKeptError, match="no longer whole"):
+        await store.get(batch(1).id)
+    assert len((await store.page(EVERY)).entries) == 1
+    await connection.aclose()
+
+
+async def test_a_stream_that_is_something_else_is_refused(nats_server: NatsServer) -> None:
+    connection = await connect(nats_server.url)
+    name = f"other-{uuid.uuid4().hex}"
+    await connection.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"]})
+    with pytest.raises(DeadLetterRefused, match=r"set flow\.failed\.stream"):
+        await JetStreamFailedStore(connection, name).store([batch(1)])
     await connection.aclose()

@@ -92,6 +92,7 @@ class FailedDesk:
         self._by = by
         self._seen: dict[str, EntrySummary] = {}
         self._seen_to = 0
+        self._puzzle: tuple[int, int] | None = None
         self._looking = asyncio.Lock()
         self._opened: Replayer | None = None
 
@@ -179,11 +180,10 @@ class FailedDesk:
     async def _look(self) -> None:
         """Read what changed since the last look; closed entries are forgotten."""
         async with self._looking:
-            counts = await self.store.counts()
-            if not counts.entries:
-                self._seen.clear()
+            has_changed = False
             while True:
                 page = await self.store.page(_EVERY, self._seen_to, 1_000)
+                has_changed |= bool(page.entries)
                 for entry in page.entries:
                     if entry.state == "open":
                         self._seen[entry.id] = entry
@@ -191,7 +191,13 @@ class FailedDesk:
                         self._seen.pop(entry.id, None)
                 self._seen_to = page.next
                 if page.is_last:
-                    return
+                    break
+            counts = await self.store.counts()
+            found = (len(self._seen), counts.entries)
+            if found[0] != found[1] and not has_changed and found != self._puzzle:
+                # Discarded by age, or the stream was made anew: begin again, once.
+                self._puzzle, self._seen_to = found, 0
+                self._seen.clear()
 
     # -- replaying ---------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ class FileStore:
             entry = step(known)
             if entry is not known:
                 self._append(file, [entry])
-            return entry
+            return replace(entry, revision=self._places[id])
 
     def _get(self, id: str) -> Entry:
         with self._reading() as file:

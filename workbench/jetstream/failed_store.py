@@ -47,6 +47,13 @@ SMALL_BYTES = 128 * 1024
 
 _PART_BYTES = 512 * 1024
 _READ_AT_ONCE = 100
+
+_AGAIN_AT_ONCE = 16
+
+_STORES_AT_ONCE = 4
+"""More would only wait in the server's queue, where they can run out of time, and be encoded in
+memory meanwhile."""
+
 _PASSING = (0, 10008, 10009, 10023, STREAM_NOT_FOUND)
 """err_codes of what goes by: system temporarily unavailable, no quorum, insufficient resources
 (https://github.com/nats-io/nats-server/blob/main/server/errors.json, 2026-11-23)."""
@@ -77,7 +84,9 @@ class JetStreamFailedStore:
     ) -> None:
         self._connection = connection
         self._stream = FailedStream(connection, stream, max_age_seconds, replicas)
-        self._counted: dict[str, tuple[bool, int]] = {}
+        self._turns = asyncio.Semaphore(_STORES_AT_ONCE)
+        # By id: revision, and how many records failed if it is open
+        self._counted: dict[str, tuple[int, int | None]] = {}
         self._counted_to = 0
         self._counting = asyncio.Lock()
 
@@ -94,8 +103,12 @@ class JetStreamFailedStore:
             for batch in batches:
                 if latest.setdefault(batch.id, batch) is not batch:
                     twice.append(batch)
-            known = await self._create([Entry(batch) for batch in latest.values()])
-            for batch in [*known, *twice]:
+            async with self._turns:
+                known = await self._create([Entry(batch) for batch in latest.values()])
+            for start in range(0, len(known), _AGAIN_AT_ONCE):
+                some = known[start : start + _AGAIN_AT_ONCE]
+                await asyncio.gather(*map(self._store_again, some))
+            for batch in twice:
                 await self._store_again(batch)
         except DeadLetterError:
             raise
@@ -186,12 +199,17 @@ class JetStreamFailedStore:
             while state and state["last_seq"] > self._counted_to:
                 page = await self.page(every, self._counted_to, 1_000)
                 for entry in page.entries:
-                    self._counted[entry.id] = (entry.state == "open", entry.failed)
+                    failed = entry.failed if entry.state == "open" else None
+                    self._counted[entry.id] = (entry.revision, failed)
                 self._counted_to = page.next
                 if page.is_last:
                     self._counted_to = max(page.next, state["last_seq"])
                     break
-            still_open = [failed for is_open, failed in self._counted.values() if is_open]
+            first = state["first_seq"] if state else 0
+            gone = [id for id, (revision, _) in self._counted.items() if revision < first]
+            for id in gone:  # discarded by age
+                del self._counted[id]
+            still_open = [failed for _, failed in self._counted.values() if failed is not None]
             return EntryCounts(len(still_open), sum(still_open))
 
     # -- changing ----------------------------------------------------------------------------
@@ -332,5 +350,5 @@ def _rest(head: Event | Write) -> str:
 def _summary(head: Event) -> EntrySummary:
     value: Mapping[str, Any] = codec.decode(head.data)
     if "rest" in value:
-        return EntrySummary.from_json(value["summary"])
+        return EntrySummary.from_json(value["summary"], head.sequence)
     return Entry.from_json(value, head.sequence).summary

@@ -101,6 +101,7 @@ class EntrySummary:
     size_bytes: int
     operation: str
     digest: str
+    revision: int
 
     def status(self, now: float) -> str:
         """open, claimed, resolved or discarded, at an epoch time."""
@@ -113,10 +114,10 @@ class EntrySummary:
         return value
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> EntrySummary:
-        """The inverse of `to_json`."""
+    def from_json(cls, value: Mapping[str, Any], revision: int) -> EntrySummary:
+        """The inverse of `to_json`, but for the store's own revision."""
         groups = tuple(EntryGroup(*group) for group in value["groups"])
-        return cls(**{**value, "groups": groups})
+        return cls(**{**value, "groups": groups, "revision": revision})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Entry:
             size_bytes=len(batch.data),
             operation=str(batch.settings.get("operation", "publish")),
             digest=batch.digest,
+            revision=self.revision,
         )
 
     @property
