@@ -44,12 +44,9 @@ class _Closed(io.TextIOWrapper):
         super().__init__(_ClosedBytes(), encoding="utf-8")
 
 
-class _ClosedBytes(io.BufferedIOBase):
-    def readable(self) -> bool:
-        return True
-
+class _ClosedBytes(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         raise SettingsError("standard input is closed; name a file in place of -")
 
-    def read1(self, size: int = -1, /) -> bytes:
+    def read1(self, size: int | None = -1, /) -> bytes:
         return self.read(size)
