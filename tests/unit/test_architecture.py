@@ -61,6 +61,7 @@ HOMES: dict[str, set[str]] = {
     "jinja2": {"flow"},
     "nats": {"jetstream"},
     "nkeys": {"jetstream"},
+    "opentelemetry": {"observe"},
     "orjson": {"codec", "emulator", "sandbox"},
     "prometheus_client": {"observe"},
     "textual": {"tui"},

@@ -6,16 +6,15 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.app.failed_stores import FailedStores
 from workbench.app.fleet import Fleet, Member
-from workbench.app.http import StatusServer
 from workbench.app.settings import Settings
-from workbench.observe import FlowStarted, Notice, Observer, Snapshot
+from workbench.observe import FlowStarted, Notice, Observer
 from workbench.observe.log import LogHandler, LogObserver
 
 __all__ = ["HeadlessOptions", "Result", "run_headless"]
@@ -29,11 +28,13 @@ class HeadlessOptions:
         failed_dir: keep failed batches in a file there; None for the stream that the flow names.
         http: host and port of the probes and metrics, None for none.
         drain_timeout_seconds: how long a flow may take to finish once told to stop.
+        otel: send spans of requests to an OpenTelemetry collector.
     """
 
     failed_dir: Path | None = None
     http: tuple[str, int] | None = None
     drain_timeout_seconds: float = 30.0
+    otel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ async def run_headless(
     SIGTERM and SIGINT drain; a second one hurries. SIGUSR1 lets paused flows go on.
 
     Raises:
-        SettingsError: the address for the probes can't be listened on.
+        SettingsError: the address for the probes can't be listened on, or what `otel` takes is
+            not installed.
     """
     stores = FailedStores(settings, options.failed_dir)
     fleet = Fleet(
@@ -71,27 +73,18 @@ async def run_headless(
         stack.push_async_callback(stores.aclose)
         signals = _Signals(fleet, log)
         signals.install()
+        # Late: what they import, most runs do not need.
+        if options.otel:
+            from workbench.app.monitor import trace
+
+            await trace(fleet, stack)
         if options.http is not None:
-            server = await _serve(fleet, options.http)
-            stack.push_async_callback(server.aclose)
+            from workbench.app.monitor import serve
+
+            server = await serve(fleet, options.http, stores.of, log, stack)
             log.line("info", "listening", {"host": options.http[0], "port": server.port})
         members = await fleet.run(paths)
     return Result(members, signals.count > 1)
-
-
-async def _serve(fleet: Fleet, address: tuple[str, int]) -> StatusServer:
-    from workbench.observe.metrics import Metrics
-
-    def snapshots() -> Iterator[tuple[Snapshot, int]]:
-        for member in fleet.members:
-            if member.open is not None:
-                yield member.open.engine.snapshot(), member.open.source.pending
-
-    metrics = Metrics(snapshots)
-    fleet.observers = [*fleet.observers, metrics]
-    server = StatusServer(fleet.not_ready, metrics.text)
-    await server.start(*address)
-    return server
 
 
 class _Signals:

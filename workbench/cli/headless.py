@@ -29,6 +29,13 @@ __all__ = ["command"]
     help="Serve /livez, /readyz and /metrics there, as in :8080 or 127.0.0.1:8080.",
 )
 @click.option(
+    "--otel",
+    is_flag=True,
+    help="Send a span for each request to an OpenTelemetry collector, over HTTP: that of "
+    "OTEL_EXPORTER_OTLP_ENDPOINT, else the one on this machine. Setting that variable asks for "
+    "it as well. Needs the extra workbench[otel].",
+)
+@click.option(
     "--failed-dir",
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
@@ -51,6 +58,7 @@ def command(
     target: Target,
     drain_timeout: str,
     http: str | None,
+    otel: bool,
     failed_dir: Path | None,
     log_format: str | None,
     log_level: str,
@@ -62,6 +70,8 @@ def command(
     it is broken goes on by itself when its file is mended.
     """
     import asyncio
+    import os
+    from importlib.util import find_spec
 
     from workbench.app.headless import HeadlessOptions, run_headless
     from workbench.app.http import parse_address
@@ -75,9 +85,15 @@ def command(
     form = log_format or ("console" if sys.stdout.isatty() else "json")
     log = LogObserver(writer.write, form, log_level)  # type: ignore[arg-type]
 
+    if not otel and os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        otel = find_spec("opentelemetry") is not None
+        if not otel:  # the variable may be there for other programs: no reason not to start
+            said = "OTEL_EXPORTER_OTLP_ENDPOINT is set and workbench[otel] is not installed"
+            log.line("warning", "message", {"logger": "workbench", "message": said})
+
     async def run() -> int:
         async with open_settings(target) as settings:
-            options = HeadlessOptions(failed_dir, address, seconds)
+            options = HeadlessOptions(failed_dir, address, seconds, otel)
             return exits.of_run(await run_headless(flows, settings, options, log))
 
     try:

@@ -31,6 +31,7 @@ from workbench.observe.notices import (
     StreamInDanger,
     StreamSeen,
 )
+from workbench.observe.outcomes import outcome_name
 
 __all__ = ["LEVELS", "Form", "Level", "LogHandler", "LogObserver"]
 
@@ -40,15 +41,8 @@ LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
 _Line = tuple[Level, str, dict[str, Any]]
 
-# Names of outcomes in log lines; the class names without capitals.
-_OUTCOME_NAMES = {
-    "Written": "written",
-    "Refused": "refused",
-    "RolledBack": "rolled_back",
-    "Deferred": "deferred",
-    "Unsent": "unsent",
-    "Unknown": "unknown",
-}
+_FOR_DEBUGGING = (EventsReceived, BatchSent, StreamSeen)
+"""What becomes lines of level debug only; there are many of them."""
 
 
 class LogObserver:
@@ -66,6 +60,8 @@ class LogObserver:
         self._least = LEVELS.index(level)
 
     def notify(self, notice: Notice) -> None:
+        if self._least and isinstance(notice, _FOR_DEBUGGING):
+            return
         for level, event, fields in _lines(notice):
             self.line(level, event, {"flow": notice.flow, **fields})
 
@@ -110,8 +106,13 @@ def _lines(notice: Notice) -> Iterator[_Line]:
         case BatchAnswered():
             yield _answered(notice)
         case EventsSettled():
-            for delay, count in Counter(delay for _, delay in notice.naked).items():
-                yield "info", "redelivery", {"events": count, "delay_seconds": round(delay, 3)}
+            for delay in dict.fromkeys(delay for _, delay in notice.naked):
+                events = [event for event, wait in notice.naked if wait == delay]
+                yield (
+                    "info",
+                    "redelivery",
+                    {"events": len(events), "delay_seconds": round(delay, 3), **_place(events)},
+                )
             for _, batches in notice.terminated:
                 for batch in batches:
                     yield "warning", "failed", _failed(batch)
@@ -125,6 +126,8 @@ def _lines(notice: Notice) -> Iterator[_Line]:
                     "task": notice.batch.task,
                     "batch": notice.batch.id,
                     "records": len(notice.batch),
+                    "attempt": notice.batch.attempt,
+                    **_place([part.event for part in notice.parts]),
                     "why": notice.why,
                 },
             )
@@ -179,7 +182,7 @@ def _answered(notice: BatchAnswered) -> _Line:
         "batch": batch.id,
         "attempt": batch.attempt,
         "records": len(answer.outcomes),
-        **{_name(kind): count for kind, count in counts.items()},
+        **{outcome_name(kind): count for kind, count in counts.items()},
         "events": len({part.event.sequence for part in notice.parts}),
         **_place([part.event for part in notice.parts]),
         "status": answer.exchange.status if answer.exchange else None,
@@ -197,13 +200,6 @@ def _answered(notice: BatchAnswered) -> _Line:
     # What is refused for good is told again, per event, when it is stored.
     is_trouble = any(not issubclass(k, Written | Refused | RolledBack) for k in counts)
     return "warning" if is_trouble else "info", "batch", fields
-
-
-def _name(kind: type[Outcome]) -> str:
-    for base in kind.__mro__:
-        if base.__name__ in _OUTCOME_NAMES:
-            return _OUTCOME_NAMES[base.__name__]
-    return kind.__name__
 
 
 def _place(events: Sequence[Any]) -> dict[str, Any]:
