@@ -12,24 +12,34 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from workbench.app.desk import Desk, Health, Step, Target, Trial
+from workbench.app.failed_desk import FailedDesk
+from workbench.app.flow_book import FlowBook
+from workbench.app.replay import select
+from workbench.app.replay_choice import ReplayRequest
+from workbench.app.replay_plan import Plan
+from workbench.app.replay_source import Progress, Report
 from workbench.app.settings import Settings
 from workbench.engine import Engine, Gate, RetryPolicy, StageSpec
-from workbench.errors import PublishError, StreamError
+from workbench.errors import AuthenticationError, PublishError, StreamError
+from workbench.failed import FailedStore
 from workbench.flow import Flow
 from workbench.model import (
     Answer,
     Batch,
     Cause,
+    Claim,
+    Deed,
     Deferred,
     Event,
     Exchange,
+    FailedRecord,
     Outcome,
     Record,
     Refused,
     Written,
 )
 from workbench.observe import Observer, Snapshot
-from workbench.testing import FakeClock, MemoryDeadLetters, MemorySink, MemorySource
+from workbench.testing import FakeClock, MemoryFailedStore, MemorySink, MemorySource
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.config import Config, State
 from workbench.tui.screens.place import PlaceScreen
@@ -83,7 +93,7 @@ class ScriptedSink(MemorySink):
     async def write(self, batch: Batch) -> Answer:
         if self.hold is not None:
             await self.hold.wait()
-        outcomes = [self._outcome(record) for record in batch.records]
+        outcomes = [self.outcome_of(record) for record in batch.records]
         results = [
             {"id": f"003{i:03}", "success": True}
             if isinstance(outcome, Written)
@@ -94,7 +104,7 @@ class ScriptedSink(MemorySink):
         exchange = Exchange("PATCH", "/services/data/v65.0/x", body, 200, b"[]", 0.0, 0.148)
         return Answer(outcomes, exchange, results, api_used=1_200, api_limit=100_000)
 
-    def _outcome(self, record: Record) -> Outcome:
+    def outcome_of(self, record: Record) -> Outcome:
         name, key = str(record["LastName"]), str(record["ExternalId__c"])
         if name == "refuse":
             return Refused(
@@ -171,6 +181,66 @@ class FakeRun:
         await asyncio.wait([self._running])
 
 
+class ScriptedReplays(FailedDesk):
+    """Plans as the real one; what is replayed is answered by the `ScriptedSink`, one by one."""
+
+    def __init__(
+        self, store: FailedStore, flows: FlowBook, sink: ScriptedSink, *, by: str
+    ) -> None:
+        super().__init__(store, flows, by=by)
+        self.sink = sink
+        self.requests: list[ReplayRequest] = []
+        self.hold: asyncio.Event | None = None
+        self.org_problem: str | None = None
+
+    async def dry_run(self, request: ReplayRequest, *, ask_org: bool = False) -> Plan:
+        if ask_org and self.org_problem:
+            raise AuthenticationError(self.org_problem)
+        plan = await super().dry_run(request)
+        if ask_org:
+            plan.api_used, plan.api_limit = 1_204, 100_000
+        return plan
+
+    async def replay(
+        self,
+        request: ReplayRequest,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        stop: asyncio.Event | None = None,
+    ) -> Report:
+        self.requests.append(request)
+        chosen, report = await select(self.store, request.wanted), Report()
+        for place, entry in enumerate(chosen):
+            if self.hold is not None:
+                await self.hold.wait()
+            if stop is not None and stop.is_set():
+                report.stopped, report.left = "stopped by hand", len(chosen) - place
+                return report
+            note = await self._again(entry.id, request, report)
+            done, failed = place + 1, len(report.failed_again)
+            progress(Progress(done, len(chosen), done - failed, failed, 0, entry.id, note))
+            await asyncio.sleep(0)
+        return report
+
+    async def _again(self, id: str, request: ReplayRequest, report: Report) -> str:
+        old = await self.store.get(id)
+        known = {record.index: record for record in old.batch.records}
+        bad = ""
+        for item in await self.records(id, request):
+            outcome = self.sink.outcome_of(item.after)
+            word = "written" if isinstance(outcome, Written) else "refused"
+            code = "" if isinstance(outcome, Written) else outcome.code
+            known[item.index] = FailedRecord(item.index, item.after, word, code)
+            bad = bad or code
+        deed = Deed("failed_again" if bad else "replayed", "ada@here", "2026-11-23T10:00:00+00:00")
+        claim = Claim("me", "ada@here", deed.at, 9e9)
+        records = [known[index] for index in sorted(known)]
+        await self.store.change(
+            id, lambda entry: entry.claimed(claim, 0.0).replayed("me", deed, records, ())
+        )
+        (report.failed_again if bad else report.resolved).append(id)
+        return bad
+
+
 class FakeDesk(Desk):
     """Checks and previews like the real one; runs, peeks and publishes in memory."""
 
@@ -185,7 +255,10 @@ class FakeDesk(Desk):
         self.clock = FakeClock()
         self.source = MemorySource(self.clock, stream="crm")
         self.sink = ScriptedSink()
-        self.dead_letters = MemoryDeadLetters()
+        self.dead_letters = MemoryFailedStore()
+        self.replays = ScriptedReplays(
+            self.dead_letters, FlowBook(self.settings, []), self.sink, by="ada@here"
+        )
         self.health: Health | None = Health(
             True,
             "nats://127.0.0.1:4222",
@@ -206,13 +279,20 @@ class FakeDesk(Desk):
 
     def target(self, flow: Flow) -> Target:
         if self.is_sandbox:
-            return super().target(flow)
+            return Target(
+                flow.name, flow.source.url, flow.source.subject, "http://127.0.0.1:8443",
+                "ada@sandbox", "SANDBOX on this machine", True, ("upsert Contact",),
+            )  # fmt: skip
         org = "https://acme.my.salesforce.com"
         kind = "My Domain of a production or Developer Edition org"
         return Target(
             flow.name, flow.source.url, flow.source.subject, org, "ada@acme.example", kind, False,
             ("upsert Contact",),
         )  # fmt: skip
+
+    def failed(self, text: str, path: Path) -> FailedDesk:
+        self.replays.flows.add(self.flow(text, path))
+        return self.replays
 
     def start(self, text: str, path: Path, observers: Sequence[Observer]) -> FakeRun:  # type: ignore[override]
         run = FakeRun(self, self.flow(text, path), path, observers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from workbench.app.replay_choice import Edit, ReplayRequest
 from workbench.codec import decode
 from workbench.errors import RenderError, SettingsError
 from workbench.failed import patch as json_patch
+from workbench.model import EntryFilter
 
-__all__ = ["editable", "edited", "read_patch"]
+__all__ = ["assigned", "assignment", "editable", "edited", "read_patch"]
 
 
 async def editable(
@@ -68,6 +70,51 @@ def edited(items: Sequence[dict[str, Any]], text: str) -> dict[str, Edit]:
             raise SettingsError(f"the record of {place} is no longer a JSON object")
         edit = found.setdefault(place[0], Edit(records={}))
         found[place[0]] = Edit({**edit.records, place[1]: item["record"]}, edit.data)
+    return found
+
+
+def assignment(text: str) -> dict[str, Any]:
+    """`Field=value` as an operation of a JSON Patch; a name that begins with / is a JSON pointer,
+    and the value is JSON, or else a text.
+
+    Raises:
+        SettingsError: it is not of that form.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise SettingsError(f"{text!r} is not of the form FIELD=VALUE, as in Title=Dr")
+    escaped = name.replace("~", "~0").replace("/", "~1")
+    path = name if name.startswith("/") else f"/{escaped}"
+    try:
+        parsed = decode(value)
+    except ValueError:
+        parsed = value
+    return {"op": "add", "path": path, "value": parsed}
+
+
+async def assigned(
+    desk: FailedDesk,
+    ids: Sequence[str],
+    meant: EntryFilter,
+    edits: Mapping[str, Edit],
+    operation: Mapping[str, Any],
+) -> dict[str, Edit]:
+    """The edits after an operation on the records of these entries that failed as `meant` says by
+    code and field.
+
+    Raises:
+        WorkbenchError: an entry can't be replayed, or the operation does not fit a record.
+    """
+    found = dict(edits)
+    for id in ids:
+        wanted = EntryFilter(code=meant.code, field=meant.field, ids=frozenset({id}))
+        request = ReplayRequest(wanted, edits=edits, accept_duplicates=True)
+        before = {item.index: item.after for item in await desk.records(id, request)}
+        after = await desk.records(id, replace(request, patch=[operation]))
+        changed = {item.index: item.after for item in after if item.after != before[item.index]}
+        if changed:
+            known = found.get(id, Edit())
+            found[id] = Edit({**known.records, **changed}, known.data)
     return found
 
 

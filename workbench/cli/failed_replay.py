@@ -92,13 +92,14 @@ def replay(
     """
     import asyncio
 
+    from workbench.app.failed_edit import assignment
     from workbench.app.replay_choice import ReplayRequest
 
     if not (wanted.ids or _is_said(wanted)) and not (yes or dry_run or sys.stdin.isatty()):
         raise SettingsError("that would replay every failed batch: name ids, filter, or add --yes")
     request = ReplayRequest(
         wanted,
-        patch=[*_patch(patch_file), *map(_set, sets)],
+        patch=[*_patch(patch_file), *map(assignment, sets)],
         which=which or "default",
         with_flow=with_flow,
         accept_duplicates=accept_duplicates,
@@ -172,7 +173,9 @@ class _Session:
         is_shown = sys.stderr.isatty() and not self.is_json
 
         def progress(at: Progress) -> None:
-            if is_shown:
+            if not at.last_id:  # about the replay as a whole: a pause
+                click.echo(f"workbench: {at.note}", err=True)
+            elif is_shown:
                 line = f"{at.done} of {at.total}: {at.resolved} written, {at.failed} failed again"
                 click.echo(f"\r{line:<70}", nl=at.done == at.total, err=True)
 
@@ -217,20 +220,6 @@ def _agreed(question: str) -> bool:
 
 def _is_said(wanted: EntryFilter) -> bool:
     return wanted != EntryFilter(statuses=wanted.statuses)
-
-
-def _set(text: str) -> dict[str, Any]:
-    """`Field=value` as an operation; a name that begins with / is a JSON pointer."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise SettingsError(f"--set {text!r} is not of the form FIELD=VALUE, as in Title=Dr")
-    escaped = name.replace("~", "~0").replace("/", "~1")
-    path = name if name.startswith("/") else f"/{escaped}"
-    try:
-        parsed = decode(value)
-    except ValueError:
-        parsed = value
-    return {"op": "add", "path": path, "value": parsed}
 
 
 def _patch(path: Path | None) -> list[dict[str, Any]]:

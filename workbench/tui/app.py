@@ -30,6 +30,7 @@ from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
 
 if TYPE_CHECKING:
+    from workbench.tui.failed import Failed
     from workbench.tui.runs import Runs
     from workbench.tui.store import Log
 
@@ -49,6 +50,12 @@ def _run() -> Screen[Any]:
     from workbench.tui.screens.run.screen import RunScreen
 
     return RunScreen()
+
+
+def _failed() -> Screen[Any]:
+    from workbench.tui.screens.failed.screen import FailedScreen
+
+    return FailedScreen()
 
 
 def _health() -> Screen[Any]:
@@ -83,11 +90,13 @@ class WorkbenchApp(App[None]):
         "start": _StartScreen,
         "edit": _edit,
         "run": _run,
+        "failed": _failed,
         "health": _health,
     }
     DEFAULT_MODE = "start"
 
     runs: Runs
+    failed: Failed
     log_lines: Log
 
     def __init__(
@@ -124,11 +133,13 @@ class WorkbenchApp(App[None]):
 
     async def _begin(self) -> None:
         """Import and open what the first picture did not wait for."""
+        from workbench.tui.failed import Failed
         from workbench.tui.runs import Runs
         from workbench.tui.store import Log
 
         self.log_lines = Log(now=self.clock.time)
         self.runs = Runs(self.desk, self.log_lines, self.config.kept_events, self.clock)
+        self.failed = Failed(self.desk)
         self._log_handler = _LogHandler(self.log_lines)
         logging.getLogger("workbench").addHandler(self._log_handler)
         if self.config.keys:
@@ -157,9 +168,10 @@ class WorkbenchApp(App[None]):
             else:
                 self.log_lines.add("error", str(error))
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         if self._log_handler is not None:
             logging.getLogger("workbench").removeHandler(self._log_handler)
+            await self.failed.aclose()
 
     def _remember_theme(self) -> None:
         self.state.theme = self.theme
@@ -175,6 +187,7 @@ class WorkbenchApp(App[None]):
 
     def _sample(self) -> None:
         self.runs.sample()
+        self.failed.look(self.file)
         self.update_status()
         screen = self.screen
         if isinstance(screen, PlaceScreen) and screen.is_mounted:
@@ -201,8 +214,9 @@ class WorkbenchApp(App[None]):
                 self.file,
                 self.runs.run_of(path),
                 self.runs.store_of(path),
-                self.runs.failed(),
+                self.runs.failed() if self.failed.count is None else self.failed.count,
                 self.desk.is_sandbox,
+                self.failed.session if self.failed.is_replaying else None,
             )
         )
 
@@ -360,8 +374,10 @@ class WorkbenchApp(App[None]):
 
         unsaved = [str(path) for path, file in self.files.items() if file.is_dirty]
         running = [run.flow.name for run in self.runs.active()]
-        if unsaved or running:
+        is_replaying = self.failed.is_replaying
+        if unsaved or running or is_replaying:
             lines = [f"unsaved: {path}" for path in unsaved]
+            lines += ["a replay is not at its end; what is left stays as it is"] * is_replaying
             lines += [f"running: {name}; it will be drained and stopped" for name in running]
             dialog = ConfirmDialog("Leave?", lines, "Leave", no="Stay")
             if not await self.push_screen_wait(dialog):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from workbench.tui.files import OpenFile
 from workbench.tui.port import Run
 from workbench.tui.store import Store
 from workbench.tui.widgets.status_bar import Part
+
+if TYPE_CHECKING:
+    from workbench.app.replay_session import ReplaySession
 
 __all__ = ["run_word", "status_parts"]
 
@@ -28,9 +33,14 @@ def run_word(run: Run | None) -> tuple[str, str]:
 
 
 def status_parts(
-    file: OpenFile | None, run: Run | None, store: Store | None, failed: int, is_sandbox: bool
+    file: OpenFile | None,
+    run: Run | None,
+    store: Store | None,
+    failed: int,
+    is_sandbox: bool,
+    replay: ReplaySession | None = None,
 ) -> tuple[Part, ...]:
-    """The parts of the line for one flow."""
+    """The parts of the line for one flow; `replay` is the one in progress."""
     name = file.path.name if file else "no file"
     dirty = "* unsaved" if file and file.is_dirty else ""
     word, tone = run_word(run)
@@ -44,6 +54,10 @@ def status_parts(
         health = run.health
         lag = f" lag {health.pending:,}" if health and health.pending is not None else ""
         parts.append(Part("", f"{store.rates.per_second:,.0f}/s{lag}", "", "app.mode_run"))
+    if replay is not None:
+        word = f"replay {replay.done:,}/{replay.total:,}"
+        word += f" {replay.state}" if replay.state != "running" else ""
+        parts.append(Part("", word, "warning", "app.mode_failed"))
     badge = f"✗ {failed:,} failed" if failed else "0 failed"
     parts.append(Part("", badge, "error" if failed else "", "app.mode_failed"))
     return tuple(parts)
