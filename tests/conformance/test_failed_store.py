@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from workbench.app.failed_desk import FailedDesk
 from workbench.app.flow_book import FlowBook
 from workbench.app.settings import Settings
-from workbench.errors import ClaimedError, DeadLetterRefused, NotKeptError
+from workbench.errors import ClaimedError, DeadLetterError, DeadLetterRefused, NotKeptError
 from workbench.failed import Claimant, FailedStore, FileStore
 from workbench.jetstream import JetStreamFailedStore, connect
 from workbench.model import (
@@ -310,8 +311,9 @@ async def test_what_the_stream_has_discarded_is_not_counted_any_longer(
     assert [group.entries for group in await desk.groups()] == [2]
     await connection.api(f"STREAM.DELETE.{name}")
     assert await store.counts() == EntryCounts(0, 0)
-    other = JetStreamFailedStore(connection, name)
-    await other.store([batch(9)])
+    with pytest.raises(DeadLetterError):
+        await store.store([batch(9)])
+    await store.store([batch(9)])
     assert (await store.counts()).entries == 1
     await desk.groups()
     assert [group.entries for group in await desk.groups()] == [1]
@@ -342,3 +344,54 @@ async def test_a_stream_that_is_something_else_is_refused(nats_server: NatsServe
     with pytest.raises(DeadLetterRefused, match=r"set flow\.failed\.stream"):
         await JetStreamFailedStore(connection, name).store([batch(1)])
     await connection.aclose()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_all_stores_come_to_the_same_whatever_is_done(
+    seed: int, tmp_path: Path, nats_server: NatsServer
+) -> None:
+    """Random stores, claims, releases, conclusions and discards, by three people in turn."""
+    connection = await connect(nats_server.url)
+    stores: list[FailedStore] = [
+        MemoryFailedStore(),
+        FileStore(tmp_path / "failed.jsonl"),
+        JetStreamFailedStore(connection, f"failed-{uuid.uuid4().hex}"),
+    ]
+    told = []
+    for store in stores:
+        rng = random.Random(seed)
+        people = [
+            Claimant(store, by=f"p{n}@host", owner=f"o{n}", lease_seconds=30) for n in range(3)
+        ]
+        said: list[str] = []
+        for step in range(60):
+            said.append(await _something(rng, store, rng.choice(people), NOW + step * 5))
+        page = await store.page(EVERY)
+        entries = [replace(await store.get(e.id), revision=0) for e in page.entries]
+        told.append((said, entries, await store.counts()))
+    assert told[0] == told[1] == told[2]
+    await connection.aclose()
+
+
+async def _something(rng: random.Random, store: FailedStore, person: Claimant, now: float) -> str:
+    """Do one thing to one of five entries; what came of it in words."""
+    given = batch(rng.randrange(5), *rng.choices(["A", "B", ""], k=2))
+    given = replace(given, attempts=(attempt(f"1{rng.randrange(3)}:00:00"),))
+    deed = Deed(rng.choice(["replayed", "failed_again"]), person.by, str(now))
+    try:
+        match rng.randrange(5):
+            case 0:
+                await store.store([given, replace(given, attempts=(attempt("20:00:00"),))])
+            case 1:
+                await person.claim(given.id, now)
+            case 2:
+                await person.release(given.id)
+            case 3:
+                await person.conclude(given.id, deed, given.records, given.attempts)
+            case _:
+                await person.discard(given.id, "enough", now)
+    except NotKeptError:
+        return "not kept"
+    except ClaimedError as error:
+        return str(error)
+    return "done"

@@ -113,6 +113,8 @@ class JetStreamFailedStore:
         except DeadLetterError:
             raise
         except StreamError as error:
+            if isinstance(error, ApiError) and error.code == 503:
+                self._stream.doubt()  # somebody deleted it; the next store makes it anew
             raise self._not_done(f"keep {len(batches)} failed batches", error) from error
 
     async def _create(self, entries: Sequence[Entry]) -> list[FailedBatch]:

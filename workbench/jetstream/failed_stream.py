@@ -71,6 +71,10 @@ class FailedStream:
             )
         self._is_there = True
 
+    def doubt(self) -> None:
+        """Let `ensure` ask again: nobody answered for its subjects."""
+        self._is_there = False
+
     async def _make(self) -> dict[str, Any]:
         config = {
             "name": self.name,
