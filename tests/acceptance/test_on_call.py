@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from time import monotonic
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import COMPOSITE_FLOW, Program, RunningSandbox, Start
+from tests.acceptance.conftest import COMPOSITE_FLOW, PROGRAM, Program, RunningSandbox, Start
 
 CODE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 RULE = {
@@ -194,3 +197,35 @@ def test_a_failure_becomes_a_case_of_the_flow(on_call: OnCall, start: Start) -> 
     done = start("test", on_call.flow)
     assert done.wait() == 0, done.report()
     assert done.lines[-1] == "1 of 1 cases hold"
+
+
+def test_it_says_what_will_happen_and_asks(on_call: OnCall) -> None:
+    def answered(text: str, *arguments: str) -> tuple[int, str]:
+        """Exit code and what stood on the terminal, of a person who answers so."""
+        ours, theirs = pty.openpty()
+        place = ("--sandbox-env", str(on_call.sandbox.env_file))
+        process = subprocess.Popen(
+            [*PROGRAM, "failed", "replay", "--set", "Title=x", *arguments, *place],
+            cwd=on_call.flow.parents[1],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        os.write(ours, text.encode())
+        said = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while data := os.read(ours, 4096):
+                said += data
+        os.close(ours)
+        return process.wait(30), said.decode()
+
+    code, said = answered("n\n")
+    assert code == 1
+    assert "37 records in 1 request (upsert Contact: 37 records), to " in said
+    assert "API calls today" in said
+    assert "Replay? [y/N]" in said
+    assert len(on_call.rows()) == 163
+    code, said = answered("y\ny\n", "--limit", "1")
+    assert code == 0, said
+    assert len(on_call.rows()) == 200
