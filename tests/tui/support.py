@@ -17,7 +17,7 @@ from workbench.app.flow_book import FlowBook
 from workbench.app.replay import select
 from workbench.app.replay_choice import ReplayRequest
 from workbench.app.replay_plan import Plan
-from workbench.app.replay_source import Progress, Report
+from workbench.app.replay_report import Progress, Report
 from workbench.app.settings import Settings
 from workbench.engine import Engine, Gate, RetryPolicy, StageSpec
 from workbench.errors import AuthenticationError, PublishError, StreamError
@@ -184,9 +184,7 @@ class FakeRun:
 class ScriptedReplays(FailedDesk):
     """Plans as the real one; what is replayed is answered by the `ScriptedSink`, one by one."""
 
-    def __init__(
-        self, store: FailedStore, flows: FlowBook, sink: ScriptedSink, *, by: str
-    ) -> None:
+    def __init__(self, store: FailedStore, flows: FlowBook, sink: ScriptedSink, *, by: str) -> None:
         super().__init__(store, flows, by=by)
         self.sink = sink
         self.requests: list[ReplayRequest] = []

@@ -17,7 +17,8 @@ from workbench.app.flow_book import FlowBook, task_of
 from workbench.app.opening import TaskSink, open_clients, open_sinks, sink_of, stage_spec
 from workbench.app.replay_choice import Choice, ReplayRequest, choose
 from workbench.app.replay_plan import Plan, Planner
-from workbench.app.replay_source import Progress, ReplaySource, Report
+from workbench.app.replay_report import Progress, Report
+from workbench.app.replay_source import ReplaySource
 from workbench.engine import Engine, Gate, SystemClock
 from workbench.errors import NotKeptError, SettingsError, WorkbenchError
 from workbench.failed import Claimant, FailedStore

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workbench.app.replay_choice import ReplayRequest
-    from workbench.app.replay_source import Progress, Report
+    from workbench.app.replay_report import Progress, Report
 
 __all__ = ["ReplaySession", "Replays"]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workbench.app.replay_choice import Choice
+from workbench.app.replay_report import Report
 from workbench.engine import DeadLetters
 from workbench.errors import ClaimedError, DeadLetterError, NotKeptError, WorkbenchError
 from workbench.failed import LEASE_SECONDS, Claimant
@@ -31,53 +32,12 @@ from workbench.model import (
 )
 from workbench.observe import BatchAnswered, FlowPaused, Notice
 
-__all__ = ["Progress", "ReplaySource", "Report"]
+__all__ = ["ReplaySource"]
 
 _AT_ONCE = 64
 """Entries that are claimed at the same time."""
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.25
-
-
-@dataclass(slots=True)
-class Report:
-    """What a replay came to, by entry ids.
-
-    Attributes:
-        resolved: all of it is written.
-        failed_again: it is open still, with more attempts.
-        skipped: not touched, and a sentence why.
-        unrecorded: replayed, but the store could not be told: it will look unfinished.
-        left: chosen, and not come to before it was stopped.
-        stopped: why it ended early, empty if it did not.
-        written: records.
-    """
-
-    resolved: list[str] = field(default_factory=list)
-    failed_again: list[str] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    unrecorded: list[tuple[str, str]] = field(default_factory=list)
-    left: int = 0
-    stopped: str = ""
-    written: int = 0
-
-    @property
-    def is_all_resolved(self) -> bool:
-        """Whether nothing of what was chosen is open still."""
-        return not (self.failed_again or self.skipped or self.unrecorded or self.left)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a replay is: entries done of all, and what became of the last one."""
-
-    done: int
-    total: int
-    resolved: int
-    failed: int
-    skipped: int
-    last_id: str
-    note: str
 
 
 @dataclass(slots=True)

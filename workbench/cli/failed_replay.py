@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.app.failed_desk import FailedDesk
     from workbench.app.replay_choice import ReplayRequest
     from workbench.app.replay_plan import Plan
-    from workbench.app.replay_source import Progress, Report
+    from workbench.app.replay_report import Progress, Report
 
 __all__ = ["replay"]
 

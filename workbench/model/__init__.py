@@ -1,9 +1,7 @@
 """Frozen values that every layer speaks: events, records, batches, outcomes, failed batches."""
 
-from workbench.model.entry import (
-    Claim,
-    Deed,
-    Entry,
+from workbench.model.entry import Claim, Deed, Entry
+from workbench.model.entry_list import (
     EntryCounts,
     EntryFilter,
     EntryGroup,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workbench.model import EntrySummary
-from workbench.model.entry import is_subject_match
+from workbench.model.entry_list import is_subject_match
 
 __all__ = ["EntryTest", "parse_filter"]
 
