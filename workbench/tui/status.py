@@ -43,23 +43,26 @@ def status_parts(
     """The parts of the line for one flow; `replay` is the one in progress."""
     name = file.path.name if file else "no file"
     dirty = "* unsaved" if file and file.is_dirty else ""
+    mark = "*" if dirty else ""
     word, tone = run_word(run)
     parts = [
-        Part(name, dirty, "warning" if dirty else "", "app.mode_edit"),
-        Part("", word, tone, "app.mode_run"),
+        Part(name, dirty, "warning" if dirty else "", "app.mode_edit", mark),
+        Part("", word, tone, "app.mode_run", " ".join(word.split()[:2])),
         _nats(run),
         _org(run, is_sandbox),
     ]
     if run is not None and store is not None and not run.is_over:
         health = run.health
         lag = f" lag {health.pending:,}" if health and health.pending is not None else ""
-        parts.append(Part("", f"{store.rates.per_second:,.0f}/s{lag}", "", "app.mode_run"))
+        rate = f"{store.rates.per_second:,.0f}/s"
+        parts.append(Part("", f"{rate}{lag}", "", "app.mode_run", rate))
     if replay is not None:
         word = f"replay {replay.done:,}/{replay.total:,}"
         word += f" {replay.state}" if replay.state != "running" else ""
         parts.append(Part("", word, "warning", "app.mode_failed"))
     badge = f"✗ {failed:,} failed" if failed else "0 failed"
-    parts.append(Part("", badge, "error" if failed else "", "app.mode_failed"))
+    short = f"✗ {failed:,}" if failed else ""
+    parts.append(Part("", badge, "error" if failed else "", "app.mode_failed", short))
     return tuple(parts)
 
 
@@ -81,10 +84,13 @@ def _org(run: Run | None, is_sandbox: bool) -> Part:
     used = ""
     if snapshot and snapshot.api_limit:
         used = f" {_thousands(snapshot.api_used)}/{_thousands(snapshot.api_limit)}"
+    health = run.health
+    mark = "✗" if health is not None and not health.is_logged_in else "●"
     if run.target.is_harmless:
-        return Part("", f"SF ● SANDBOX{used}", "ok", "app.mode_health")
-    org = run.target.org.removeprefix("https://").split(".")[0]
-    return Part(org, f"SF ● REAL ORG{used}", "alarm", "app.mode_health")
+        word = f"SF {mark} SANDBOX"
+        return Part("", f"{word}{used}", "ok", "app.mode_health", word)
+    org, word = run.target.org.removeprefix("https://").split(".")[0], f"SF {mark} REAL ORG"
+    return Part(org, f"{word}{used}", "alarm", "app.mode_health", word)
 
 
 def _thousands(number: int) -> str:

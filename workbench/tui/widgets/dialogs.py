@@ -28,8 +28,8 @@ _CSS = """
         width: 76; max-width: 96%; height: auto; max-height: 94%;
         border: heavy $border; background: $surface; padding: 0 1;
     }
-    & .dialog--buttons { height: 1; align-horizontal: right; margin-top: 1; }
-    & Button { min-width: 12; margin-left: 2; padding: 0 1; }
+    & .dialog--buttons { height: 1; margin-top: 1; }
+    & Button { min-width: 12; margin-right: 2; padding: 0 1; }
     & Button:focus { text-style: bold reverse; }
     & .dialog--wrong { color: $text-error; height: auto; }
     & Input, & Input:focus { border: none; background: $panel; height: 1; padding: 0 1; }

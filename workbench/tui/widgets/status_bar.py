@@ -21,13 +21,15 @@ _LEAST = 8
 class Part:
     """One part of the line: a name that may shrink and a state that may not.
 
-    `tone` is ok, warning, error, alarm or empty; `action` is what a click runs.
+    `tone` is ok, warning, error, alarm or empty; `action` is what a click runs; `short` is the
+    state in fewer letters, for a screen that has no room for all of them.
     """
 
     name: str
     state: str
     tone: str = ""
     action: str = ""
+    short: str = ""
 
 
 _STYLES = {
@@ -64,15 +66,12 @@ class StatusBar(Static):
         width = self.size.width or 80
         names = [clean(part.name) for part in self._parts]
         states = [clean(part.state) for part in self._parts]
-        gaps = 3 * max(0, len(names) - 1) + 2
-        room = (
-            width
-            - gaps
-            - sum(
-                cell_len(state) + (1 if state and name else 0)
-                for name, state in zip(names, states, strict=True)
-            )
-        )
+        least = min(sum(map(cell_len, names)), _LEAST)
+        last = len(states) - 1  # which says what needs a person: shortened last
+        for place in (*reversed(range(last)), last):
+            if _room(width, names, states) < least and self._parts[place].short:
+                states[place] = clean(self._parts[place].short)
+        room = _room(width, names, states)
         widths = _shares([cell_len(name) for name in names], room)
         pieces: list[str | tuple[str, str]] = [" "]
         self._spans.clear()
@@ -94,6 +93,13 @@ class StatusBar(Static):
         for first, end, action in self._spans:
             if action and first <= event.x < end:
                 await self.run_action(action)
+
+
+def _room(width: int, names: list[str], states: list[str]) -> int:
+    """What is left for names, once every state has its place."""
+    gaps = 3 * max(0, len(names) - 1) + 2
+    spaces = sum(1 for name, state in zip(names, states, strict=True) if name and state)
+    return width - gaps - spaces - sum(map(cell_len, states))
 
 
 def _shares(wanted: list[int], room: int) -> list[int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.getters import query_one
 from textual.widgets import Static, TextArea
 
@@ -186,15 +188,21 @@ class EditScreen(PlaceScreen):
             return
         await asyncio.sleep(delay)
         text, desk = file.text, self.workbench.desk
-        self.problems = await asyncio.to_thread(desk.check, text, file.path)
-        self._known[file.path] = self.problems
-        self._show_problems()
-        self.show_files()
-        sample = self.sample
-        if sample is not None and self._previewer is not None:
-            preview = self._previewer.preview
-            shown = await asyncio.to_thread(preview, text, file.saved, file.path, sample)
-            self._show_preview(shown)
+        problems = await asyncio.to_thread(desk.check, text, file.path)
+        self._known[file.path] = problems
+        sample, previewer = self.sample, self._previewer
+        if file is not self.file:
+            return
+        with suppress(NoMatches):  # the thread may outlive the screen
+            self.problems = problems
+            self._show_problems()
+            self.show_files()
+        if sample is None or previewer is None:
+            return
+        shown = await asyncio.to_thread(previewer.preview, text, file.saved, file.path, sample)
+        with suppress(NoMatches):
+            if file is self.file:
+                self._show_preview(shown)
 
     @work(exclusive=True, group="check-all")
     async def _check_all(self) -> None:
@@ -210,7 +218,8 @@ class EditScreen(PlaceScreen):
                 self._known[path] = (Problem(str(path), 0, 0, "", "error", "file", str(error)),)
             else:
                 self._known[path] = await asyncio.to_thread(desk.check, text, path)
-            self.show_files()
+            with suppress(NoMatches):
+                self.show_files()
 
     def _show_problems(self) -> None:
         found = [*self.problems, *(p for p in self._placed if p not in self.problems)]
