@@ -83,6 +83,7 @@ async def test_the_list_follows_until_it_is_held(tmp_path: Path) -> None:
         assert events.is_following
         assert events.current is not None
         assert events.current.sequence == 40
+        assert events.scroll_offset.y == events.max_scroll_y > 0
         await pilot.press("space")
         publish(desk, *["bob"] * 40, first=41)
         await caught_up(pilot, desk, 1.0)

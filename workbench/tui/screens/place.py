@@ -27,7 +27,6 @@ class PlaceScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  (the base class says what it is)
         (0, "-narrow"),
         (110, "-wide"),
-        (170, "-broad"),
     ]
     ALLOW_IN_MAXIMIZED_VIEW = "StatusBar, KeyBar"
     PURPOSE: ClassVar[str] = ""

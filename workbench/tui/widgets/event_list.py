@@ -49,7 +49,7 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
     DEFAULT_CSS = """
     EventList {
         height: 1fr;
-        overflow-x: hidden;
+        overflow: hidden scroll;
         & .event-list--cursor { background: $block-cursor-blurred-background;
             color: $block-cursor-blurred-foreground; }
         &:focus .event-list--cursor { background: $block-cursor-background;
