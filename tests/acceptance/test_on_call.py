@@ -226,6 +226,9 @@ def test_it_says_what_will_happen_and_asks(on_call: OnCall) -> None:
     assert "API calls today" in said
     assert "Replay? [y/N]" in said
     assert len(on_call.rows()) == 163
+    code, said = answered("n\n", "--limit", "1")
+    assert code == 1
+    assert said.count("[y/N]") == 1
     code, said = answered("y\ny\n", "--limit", "1")
     assert code == 0, said
     assert len(on_call.rows()) == 200

@@ -36,7 +36,7 @@ class ReplayRequest:
         wanted: which entries; ids, or a filter.
         edits: by entry id.
         patch: JSON Patch operations for every chosen record (`/Phone`); where `wanted` names a
-            code or field, for the records that failed so.
+            code or field, for the records that failed so. What is edited by hand stays as it is.
         which: `failed`, `all`, or `default`: failed where rows are independent, else all.
         with_flow: render with the flow `current`ly in the file, or as `recorded`.
         limit: so many entries at most.
@@ -115,7 +115,8 @@ def choose(entry: Entry, flow: Flow, task: SinkTask, request: ReplayRequest) -> 
     before = {index: old[index].record if index in old else None for index in indexes}
     after = {index: edit.records.get(index, fresh[index]) for index in indexes}
     for index in indexes if request.patch else ():
-        if index not in old or request.wanted.is_meant(old[index]):
+        is_meant = index not in old or request.wanted.is_meant(old[index])
+        if is_meant and index not in edit.records:
             after[index] = json_patch.apply(request.patch, after[index])
     changes, lines = _changes(batch, edit, before, after, is_remade)
     return Choice(

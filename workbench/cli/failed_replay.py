@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
+_SHOWN_SKIPPED = 20
+
 
 @click.command("replay")
 @filter_options
@@ -138,29 +140,30 @@ class _Session:
             _say_plan(plan, self.is_json)
             return exits.PROBLEMS if plan.skipped else exits.OK
         if limit is None or limit >= len(chosen):
-            return await self._replay(chosen, "Replay?")
-        code = await self._replay(chosen[:limit], f"Replay these {limit} first?")
+            return exits.OK if await self._replay(chosen, "Replay?") else exits.PROBLEMS
+        trial = await self._replay(chosen[:limit], f"Replay these {limit} first?")
         rest = chosen[limit:]
-        if code != exits.OK and self.yes:
+        if trial is None or (not trial and self.yes):
             click.echo(f"workbench: {len(rest):,} more are left as they were", err=True)
-            return code
-        return max(code, await self._replay(rest, f"Replay the other {len(rest):,}?"))
+            return exits.PROBLEMS
+        others = await self._replay(rest, f"Replay the other {len(rest):,}?")
+        return exits.OK if trial and others else exits.PROBLEMS
 
-    async def _replay(self, ids: list[str], question: str) -> int:
+    async def _replay(self, ids: list[str], question: str) -> bool | None:
+        """Whether all of them are resolved now; None where somebody said no."""
         self._only(ids)
         plan = await self.desk.dry_run(self.request, ask_org=True)
-        if not self.is_json:
-            click.echo(plan.sentence(), err=True)
-            for id, why in plan.skipped[:20]:
-                click.echo(f"  {id}: {why}", err=True)
+        click.echo(plan.sentence(), err=True)
+        for id, why in plan.skipped[:_SHOWN_SKIPPED]:
+            click.echo(f"  {id}: {why}", err=True)
         if plan.entries and not self.yes and not _agreed(question):
-            return exits.PROBLEMS
+            return None
         report = await self._carry_out()
         if self.is_json:
             click.echo(encode_pretty({"plan": _plan_json(plan), "report": _report_json(report)}))
         else:
             _say_report(report)
-        return exits.OK if report.is_all_resolved else exits.PROBLEMS
+        return report.is_all_resolved
 
     async def _carry_out(self) -> Report:
         """Replay; a first Ctrl-C ends it in order."""
@@ -208,8 +211,7 @@ class _Session:
                 click.echo(f"workbench: {error}", err=True)
                 click.confirm("Edit again?", default=True, abort=True, err=True)
                 text = changed or text
-        # What was edited holds already what --set and --patch had changed.
-        self.request = dataclasses.replace(self.request, edits=edits, patch=())
+        self.request = dataclasses.replace(self.request, edits=edits)
 
 
 def _agreed(question: str) -> bool:
