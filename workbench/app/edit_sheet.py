@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.app.failed_edit import editable, edited
@@ -14,12 +15,27 @@ from workbench.model import EntryFilter
 if TYPE_CHECKING:
     from workbench.app.failed_desk import FailedDesk
 
-__all__ = ["EditSheet"]
+__all__ = ["Checked", "EditSheet"]
 
 _MOST_PLANNED = 50
 """So many entries are planned anew after every key; of more only the form is checked."""
 
 _MOST_ITEMS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of a text.
+
+    Attributes:
+        problem: why it can't be taken.
+        warning: what would not be sent all the same, and why.
+        difference: how what would be sent differs from what had failed, a line each way.
+    """
+
+    problem: str = ""
+    warning: str = ""
+    difference: str = ""
 
 
 class EditSheet:
@@ -99,26 +115,26 @@ class EditSheet:
                 edits[id] = Edit(records, edits.get(id, Edit()).data)
         return {id: edit for id, edit in edits.items() if edit != Edit()}
 
-    async def check(self, text: str) -> tuple[str, str]:
-        """Why the text can't be taken, empty where it can; and how what would be sent differs from
-        what had failed."""
+    async def check(self, text: str) -> Checked:
+        """Look at the text, and plan what it would come to."""
         try:
             edits = self.edits_of(text)
             if len(self._ids) > _MOST_PLANNED:
-                return "", f"// {len(edits):,} entries are edited"
+                return Checked(difference=f"// {len(edits):,} entries are edited")
             wanted = EntryFilter(ids=self._ids)
             chosen = {id: edit for id, edit in edits.items() if id in self._ids}
             plan = await self._desk.dry_run(
                 ReplayRequest(wanted, edits=chosen, accept_duplicates=True)
             )
         except WorkbenchError as error:
-            return str(error), ""
+            return Checked(problem=str(error))
         lines: list[str] = []
         for difference in plan.differences:
             if difference.lines and len(self._ids) > 1:
                 lines.append(f"// {difference.id}")
             lines += difference.lines
-        return (plan.skipped[0][1] if plan.skipped else ""), "\n".join(lines)
+        warning = "; ".join(f"{id} would be left alone: {why}" for id, why in plan.skipped[:2])
+        return Checked(warning=warning, difference="\n".join(lines))
 
     def _listed(self, text: str) -> str:
         """A single record or event as the list that `edited` reads."""
@@ -130,7 +146,7 @@ class EditSheet:
         try:
             return encode_pretty([{**item, "record": decode(text)}])
         except ValueError as error:
-            raise SettingsError(f"this is no JSON: {error}") from error
+            raise SettingsError(str(error)) from error
 
 
 def _only(items: list[dict[str, Any]], index: int | None) -> list[dict[str, Any]]:

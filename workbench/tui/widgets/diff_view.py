@@ -52,7 +52,8 @@ _STYLES = {
 
 
 def diff_text(before: str, after: str) -> str:
-    """Every line of both, with a sign for where it stands.
+    """Every line of both, with a sign for where it stands; a comma at the end is no difference, as
+    JSON's depends on what comes after.
 
     >>> print(diff_text("a\\nb", "a\\nc"))
       a
@@ -60,12 +61,13 @@ def diff_text(before: str, after: str) -> str:
     + c
     """
     old, new = before.split("\n"), after.split("\n")
+    bare, fresh = [line.rstrip(",") for line in old], [line.rstrip(",") for line in new]
     if len(old) + len(new) > _MOST_COMPARED:
-        if old == new:
+        if bare == fresh:
             return "\n".join(f"  {line}" for line in new)
         return "\n".join([*(f"- {line}" for line in old), *(f"+ {line}" for line in new)])
     lines: list[str] = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, bare, fresh, False).get_opcodes():
         if tag == "equal":
             lines += [f"  {line}" for line in new[j1:j2]]
         else:

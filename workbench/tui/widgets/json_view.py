@@ -54,6 +54,7 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
         if self.language != wanted:
             self.language = wanted
         self.load_text(shown)
+        self.refresh()  # TextArea draws anew by itself only where the number of lines changes
 
     def go_to_line(self, line: int) -> None:
         """Put a line, from 0, at the top."""

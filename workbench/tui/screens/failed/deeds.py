@@ -12,7 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.model import EntryFilter
 from workbench.tui.files import write_bytes
 from workbench.tui.requests import pretty
-from workbench.tui.screens.failed.edit_dialog import Checked, EditDialog
+from workbench.tui.screens.failed.edit_dialog import EditDialog
 from workbench.tui.screens.failed.replay_dialog import ReplayDialog
 from workbench.tui.widgets.dialogs import AskDialog, ReadDialog
 
@@ -34,12 +34,9 @@ async def edit(screen: FailedScreen, desk: FailedDesk) -> None:
     key = (tuple(ids), index)
     draft = screen.drafts.get(key)
 
-    async def check(text: str) -> Checked:
-        return Checked(*await sheet.check(text))
-
     title = f"Edit {sheet.name}" + ("  (your draft)" if draft is not None else "")
     text = sheet.text if draft is None else draft
-    left = await screen.app.push_screen_wait(EditDialog(title, text, sheet.original, check))
+    left = await screen.app.push_screen_wait(EditDialog(title, text, sheet.original, sheet.check))
     screen.drafts.pop(key, None)
     if left.is_taken:
         screen.take_edits(sheet.edits_of(left.text))
@@ -70,7 +67,7 @@ async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
     before = screen.edits
     screen.take_edits(await assigned(desk, ids, meant, before, assignment(text)))
     count = sum(len(edit.records) for id, edit in screen.edits.items() if edit != before.get(id))
-    screen.workbench.tell(f"{text}: {count:,} records edited; d shows what would be sent")
+    screen.workbench.tell(f"{text}: {_records(count)} edited; d shows what would be sent")
 
 
 async def dry_run(screen: FailedScreen, desk: FailedDesk) -> None:
@@ -133,6 +130,10 @@ async def discard(screen: FailedScreen, desk: FailedDesk) -> None:
     app.tell(f"{len(result.discarded):,} discarded")
     for id, why in result.skipped[:3]:
         app.tell(f"{id}: {why}", severity="warning")
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record" if count == 1 else f"{count:,} records"
 
 
 def _no_reason(text: str) -> str:

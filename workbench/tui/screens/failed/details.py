@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _MOST_RESULTS = 20
+_PRETTY_RESULTS = 3
 _MARKS = {
     "written": "✓ written",
     "refused": "✗ REFUSED",
@@ -113,7 +114,7 @@ def event_text(entry: Entry) -> str:
     batch = entry.batch
     lines = [
         f"// {batch.stream}:{batch.sequence}  {batch.subject}",
-        f"// stored {batch.timestamp}, delivery {batch.num_delivered}, {len(batch.data):,} B",
+        f"// stored {batch.timestamp[:23].replace('T', ' ')} UTC, {len(batch.data):,} B",
     ]
     lines += [f"// {name}: {value}" for name, value in batch.headers.items()]
     lines += [f"// origin {name}: {_compact(value)}" for name, value in batch.origin.items()]
@@ -171,7 +172,8 @@ def story_text(case: Case, index: int | None) -> str:
     if record is not None:
         lines += list(_record_story(record))
     lines += [f"// {batch.kind}: {batch.reason}" if record else f"✗ {batch.kind}: {batch.reason}"]
-    lines += [f"// failed {batch.failed_at} in delivery {batch.num_delivered}", ""]
+    when = batch.failed_at[:19].replace("T", " ")
+    lines += [f"// failed {when} UTC, delivery {batch.num_delivered}", ""]
     lines += ["attempts", *_attempts(batch.attempts)]
     if case.entry.history:
         lines += ["", "done since", *_history(case.entry)]
@@ -202,7 +204,9 @@ def _attempts(attempts: Sequence[Attempt]) -> Iterator[str]:
         yield from (f"    {error}" for error in dict.fromkeys(p.error for p in parts if p.error))
         results = [result for part in parts for result in part.results]
         bad = [result for result in results if not _is_success(result)]
-        yield from (f"    {_compact(result)}" for result in bad[:_MOST_RESULTS])
+        for place, result in enumerate(bad[:_MOST_RESULTS]):
+            shown = codec.encode_pretty(result) if place < _PRETTY_RESULTS else _compact(result)
+            yield from (f"    {line}" for line in shown.split("\n"))
         if len(results) > min(len(bad), _MOST_RESULTS):
             good, more = len(results) - len(bad), max(0, len(bad) - _MOST_RESULTS)
             yield f"    … {good} results without an error" + (f", {more} with" if more else "")

@@ -15,22 +15,15 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
+from workbench.app.edit_sheet import Checked
 from workbench.tui.syntax import install, language
 from workbench.tui.text import clean, clean_lines, clip, content
 from workbench.tui.widgets.diff_view import DiffView
 
-__all__ = ["Checked", "EditDialog", "Edited"]
+__all__ = ["EditDialog", "Edited"]
 
 _DEBOUNCE_SECONDS = 0.15
 _MOST_COLOURED = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What was found of a text: why it can't be taken, or how it differs from what had failed."""
-
-    problem: str = ""
-    difference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,9 @@ class EditDialog(ModalScreen[Edited]):
         }
         & #edit-text { height: 3fr; border: none; }
         & #edit-checks { height: auto; max-height: 4; }
+        & #edit-checks { color: $text-success; }
         & #edit-checks.-wrong { color: $text-error; text-style: bold; }
+        & #edit-checks.-doubtful { color: $text-warning; }
         & #edit-difference { height: 2fr; border: none; border-top: solid $border-blurred; }
         & .dialog--buttons { height: 1; align-horizontal: right; }
         & Button { min-width: 10; margin-left: 2; padding: 0 1; }
@@ -111,7 +106,10 @@ class EditDialog(ModalScreen[Edited]):
     def _show(self, checked: Checked) -> None:
         line = self.query_one("#edit-checks", Static)
         line.set_class(bool(checked.problem), "-wrong")
-        said = f"✗ {checked.problem}" if checked.problem else "✓ it can be sent"
+        line.set_class(bool(checked.warning), "-doubtful")
+        said = "✓ it can be sent"
+        if checked.problem or checked.warning:
+            said = f"✗ {checked.problem}" if checked.problem else f"▲ {checked.warning}"
         line.update(content(clip(said, 400)))
         self.query_one(DiffView).show(checked.difference or "// as it failed")
 

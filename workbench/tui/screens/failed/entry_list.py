@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
@@ -17,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from workbench.model import EntrySummary
-from workbench.tui.text import fit
+from workbench.tui.text import clean, clip, fit
 
 __all__ = ["EntryList"]
 
@@ -90,6 +91,7 @@ one under the cursor. **Enter** goes on to its records.
         self.now = 0.0
         self.cursor = 0
         self._range_from: str | None = None
+        self._has_notes = False
 
     # -- what it shows -------------------------------------------------------------------------
 
@@ -97,6 +99,7 @@ one under the cursor. **Enter** goes on to its records.
         """List these; `now` (epoch) tells which claims hold."""
         current = self.current
         self.entries, self.now = entries, now
+        self._has_notes = bool(self.notes) or any(entry.claimed_until > now for entry in entries)
         place = self.cursor
         if current is not None:
             place = next((i for i, entry in enumerate(entries) if entry.id == current.id), place)
@@ -216,7 +219,8 @@ one under the cursor. **Enter** goes on to its records.
         base = self.rich_style
         if y == 0:
             style = self.get_component_rich_style("entry-list--head")
-            return Strip([Segment(_head(width), style)]).crop_extend(0, width, base)
+            head = _head(_Columns(width, has_notes=self._has_notes))
+            return Strip([Segment(head, style)]).crop_extend(0, width, base)
         place = y - 1 + int(self.scroll_offset.y)
         if place >= len(self.entries):
             return Strip.blank(width, base)
@@ -229,7 +233,7 @@ one under the cursor. **Enter** goes on to its records.
         return strip.apply_style(base)
 
     def _segments(self, entry: EntrySummary, width: int) -> list[Segment]:
-        columns = _Columns(width)
+        columns = _Columns(width, has_notes=self._has_notes)
         mark = "✓" if entry.id in self.marked else " "
         if self._range_from is not None and entry.id in self._in_range():
             mark = "▐"
@@ -240,9 +244,9 @@ one under the cursor. **Enter** goes on to its records.
             Segment(f"{mark} ", self.get_component_rich_style("entry-list--mark")),
             Segment(f"{when} {entry.sequence:>{columns.sequence}} "),
             Segment(fit(entry.subject, columns.subject) + " "),
-            Segment(f"{fit(count, 8)} {entry.attempts:>3} "),
+            Segment(f"{fit(count, 7)} {entry.attempts:>3} "),
             Segment(
-                fit(self._code(entry), columns.code) + " ",
+                self._code(entry, columns.code) + " ",
                 self.get_component_rich_style("entry-list--code"),
             ),
             Segment(
@@ -251,18 +255,21 @@ one under the cursor. **Enter** goes on to its records.
             ),
         ]
 
-    def _code(self, entry: EntrySummary) -> str:
-        """The group's own code where one is chosen, else the entry's most frequent."""
+    def _code(self, entry: EntrySummary, width: int) -> str:
+        """The group's own code where one is chosen, else the entry's most frequent; the code gives
+        way before the field."""
         groups = [
             group
             for group in entry.groups
             if self.code in ("", group.code) and self.field in ("", group.field)
         ]
         if not groups:
-            return entry.kind
+            return fit(entry.kind, width)
         first = max(groups, key=lambda group: group.count)
         more = f" +{len(groups) - 1}" if len(groups) > 1 else ""
-        return f"{first.code} {first.field}".rstrip() + more
+        tail = f" {clip(clean(first.field), 20)}{more}" if first.field else more
+        room = max(4, width - cell_len(tail))
+        return fit(fit(first.code, room).rstrip() + tail, width)
 
     def _note(self, entry: EntrySummary) -> str:
         if entry.status(self.now) == "claimed":
@@ -275,20 +282,19 @@ class _Columns:
 
     __slots__ = ("code", "is_wide", "note", "sequence", "subject")
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, has_notes: bool) -> None:
         self.is_wide = width >= 90
         self.sequence = 8 if self.is_wide else 6
-        rest = max(0, width - (2 + (14 if self.is_wide else 8) + 1 + self.sequence + 1 + 13 + 3))
-        self.subject = max(6, min(40, int(rest * 0.32)))
-        self.note = 0 if width < 60 else min(24, int(rest * 0.24))
+        rest = max(0, width - (2 + (14 if self.is_wide else 8) + 1 + self.sequence + 1 + 12 + 3))
+        self.note = min(24, max(7, int(rest * 0.2))) if has_notes else 0
+        self.subject = max(6, min(40, int((rest - self.note) * 0.35)))
         self.code = max(6, rest - self.subject - self.note)
 
 
-def _head(width: int) -> str:
-    columns = _Columns(width)
+def _head(columns: _Columns) -> str:
     when = f"{'failed, UTC':<14}" if columns.is_wide else f"{'UTC':<8}"
     return (
         f"  {when} {'seq':>{columns.sequence}} {'subject':<{columns.subject}} "
-        f"{'failed':<8} {'try':>3} {'code and field':<{columns.code}} "
+        f"{'failed':<7} {'try':>3} {'code and field':<{columns.code}} "
         f"{'note' if columns.note else ''}"
     )

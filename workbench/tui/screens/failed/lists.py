@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import OptionList
@@ -71,7 +72,8 @@ What failed alike, with how many records. **g** groups by code and field, by fie
 
     def _draw(self) -> None:
         width = max(20, self.scrollable_content_region.width - 1)
-        lines = [fit(f"  {self._entries:,} all", width)]
+        records = sum(group.records for group in self._groups.values())
+        lines = [fit(f"  all: {self._entries:,} batches, {records:,} records", width)]
         lines += [_group_line(self._groups[key], width) for key in self._order]
         if lines == self._drawn:
             return
@@ -124,6 +126,7 @@ One line for each record of the event: what became of it, and why. **e** edits t
         super().__init__(id=id, markup=False, classes="pane")
         self._records: Sequence[FailedRecord] = ()
         self._of = ""
+        self._width = 0
 
     @property
     def index(self) -> int | None:
@@ -144,11 +147,19 @@ One line for each record of the event: what became of it, and why. **e** edits t
             return
         at = self.highlighted if same else _first(records, code, field)
         self._records, self._of = records, entry.id if entry else ""
+        self._draw(at)
+        self.border_title = _title(entry, len(records))
+
+    def _draw(self, at: int | None) -> None:
+        self._width = max(20, self.scrollable_content_region.width - 1)
         with self.prevent(OptionList.OptionHighlighted):
             self.clear_options()
-            self.add_options([Option(_record_line(record)) for record in records])
-            self.highlighted = at if records else None
-        self.border_title = _title(entry, len(records))
+            self.add_options([Option(_record_line(r, self._width)) for r in self._records])
+            self.highlighted = at if self._records else None
+
+    def on_resize(self) -> None:
+        if self._width != max(20, self.scrollable_content_region.width - 1):
+            self._draw(self.highlighted)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
@@ -174,7 +185,12 @@ def _title(entry: Entry | None, shown: int) -> str:
     return f"Records  {failed:,} of {count:,} failed{more}"
 
 
-def _record_line(record: FailedRecord) -> Content:
+def _record_line(record: FailedRecord, width: int) -> Content:
+    """One line of exactly this width: options wrap what is longer."""
     word, why, holds = record_words(record)
     tone = _TONES.get(word[:1], "$text-warning")
-    return Content.assemble(f"{record.index:>3} ", (word, tone), f" {why}  ", (holds, "dim"))
+    head = f"{record.index:>3} "
+    room = max(1, width - len(head) - len(word))
+    said = fit(f" {why}", min(room, cell_len(why) + 1))
+    rest = fit(f"  {holds}", room - cell_len(said))
+    return Content.assemble(head, (word, tone), said, (rest, "dim"))
