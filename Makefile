@@ -2,7 +2,7 @@
 # A fresh machine needs Python 3.11 or later with pip, and make; the rest is fetched into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo bench screenshots clean
+.PHONY: help setup test check demo bench chaos screenshots clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ demo: setup ## Sandbox, sample flows and traffic, in one go.
 
 bench: setup ## Throughput and CPU per event, beside bare loops and a plain script.
 	$(BIN)/python -m bench
+
+chaos: setup ## Everything goes wrong for minutes, then the books must balance (CHAOS="--seed 7 --minutes 2").
+	$(BIN)/python -m chaos $(CHAOS)
 
 screenshots: setup ## Pictures of the real application, into screenshots/.
 	$(BIN)/python -m screenshots

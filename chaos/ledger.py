@@ -1,0 +1,194 @@
+"""Where every published event went: by what lies in the stream, in the org, and in the failed
+batches. Nothing that the program says of itself is believed, but what it stored as failed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chaos.traffic import ATOMIC, CREATE, UPSERT
+from chaos.troubles import Crash
+from workbench.model import Event, FailedBatch
+
+__all__ = ["Books", "Ledger", "balance"]
+
+Row = Mapping[str, Any]
+
+MUST, MAY, NOT = "must", "may", "not"
+"""Whether a record is in the org: it was called written; nobody knows; it was called refused."""
+
+_SLACK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What was found in the end.
+
+    Attributes:
+        stream: every event, in order.
+        sent: the ids of those that nats-server confirmed.
+        failed: failed batches of every store.
+        contacts, leads, accounts: the org's tables.
+        unsettled: events that a durable still waits to hear about.
+        crashes: when acknowledgements may have got lost.
+    """
+
+    stream: Sequence[Event]
+    sent: set[str]
+    failed: Sequence[FailedBatch]
+    contacts: Sequence[Row]
+    leads: Sequence[Row]
+    accounts: Sequence[Row]
+    unsettled: int
+    crashes: Sequence[Crash]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The result: counts to read, and a sentence for each thing that does not add up."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def is_balanced(self) -> bool:
+        return not self.violations
+
+
+def balance(books: Books) -> Ledger:
+    """Compare what was published with what is there."""
+    ledger = Ledger()
+    lost = books.sent - {event.id for event in books.stream}
+    ledger.violations += [f"{id} was confirmed and is not in the stream" for id in sorted(lost)]
+    if books.unsettled:
+        ledger.violations.append(f"the stream still waits to hear about {books.unsettled} events")
+    failed: dict[int, list[FailedBatch]] = defaultdict(list)
+    for batch in books.failed:
+        failed[batch.sequence].append(batch)
+        ledger.counts[f"failed batches: {batch.kind}"] += 1
+    fates: dict[str, list[tuple[Event, list[tuple[dict[str, Any], str]]]]] = defaultdict(list)
+    for event in books.stream:
+        ledger.counts[f"events: {event.subject}"] += 1
+        records = _records(event)
+        batches = failed.pop(event.sequence, [])
+        if records is None:
+            if not batches:
+                ledger.violations.append(f"{event.id} is no JSON and was not kept as failed")
+            continue
+        fate = [(record, _fate(n, batches)) for n, record in enumerate(records)]
+        fates[event.subject].append((event, fate))
+    ledger.violations += [f"event {n} is kept as failed and was not published" for n in failed]
+    _upserts(ledger, [f for _, f in fates[UPSERT]], books.contacts, "LastName")
+    _upserts(ledger, [f for _, f in fates[ATOMIC]], books.accounts, "Name")
+    _wholes(ledger, fates[ATOMIC], books.accounts)
+    _creates(ledger, [f for _, f in fates[CREATE]], books.leads, books.crashes)
+    return ledger
+
+
+def _records(event: Event) -> list[dict[str, Any]] | None:
+    try:
+        records: list[dict[str, Any]] = json.loads(event.data)
+    except ValueError:
+        return None
+    return records
+
+
+def _fate(index: int, batches: Sequence[FailedBatch]) -> str:
+    """What the program claims of a record, by the failed batches of its event."""
+    if not batches:
+        return MUST
+    found = set()
+    for batch in batches:
+        outcome = next((r.outcome for r in batch.records if r.index == index), None)
+        if outcome == "written":
+            found.add(MUST)
+        elif outcome == "refused" or (outcome == "rolled_back" and batch.kind == "refused"):
+            found.add(NOT)
+        else:  # also what a delivery before may have written, before somebody crashed
+            found.add(MAY)
+    return MUST if MUST in found else MAY if MAY in found else NOT
+
+
+def _upserts(
+    ledger: Ledger, events: Sequence[Sequence[tuple[dict[str, Any], str]]], rows: Sequence[Row],
+    value_field: str,
+) -> None:  # fmt: skip
+    """By key: there when it must be, once, and as one of its events said."""
+    values: dict[str, list[tuple[Any, str]]] = defaultdict(list)
+    for fate in events:
+        for record, claim in fate:
+            values[record["ExternalId__c"]].append((record.get(value_field), claim))
+    found: dict[str, Row] = {}
+    for row in rows:
+        key = row["ExternalId__c"]
+        if key in found:
+            ledger.violations.append(f"{key} is in the org twice")
+        found[key] = row
+    ledger.violations += [f"{key} is in the org, never published" for key in found.keys() - values]
+    for key, versions in values.items():
+        there = found.get(key)
+        certain = [value for value, claim in versions if claim == MUST]
+        possible = [value for value, claim in versions if claim != NOT]
+        if there is None:
+            if certain:
+                ledger.violations.append(f"{key} is called written and is not in the org")
+        elif there[value_field] not in possible:
+            ledger.violations.append(
+                f"{key} is {there[value_field]!r}, by an event that was called refused"
+            )
+        elif certain and there[value_field] != certain[-1]:
+            # Two processes, or a redelivery: the documents say that this happens.
+            ledger.counts["keys with an older value"] += 1
+    ledger.counts["upserted rows"] += len(found)
+
+
+def _wholes(
+    ledger: Ledger,
+    events: Sequence[tuple[Event, Sequence[tuple[dict[str, Any], str]]]],
+    rows: Sequence[Row],
+) -> None:
+    """Of an event that is written whole or not at all, all records are there, or none."""
+    found = {row["ExternalId__c"] for row in rows}
+    for event, fate in events:
+        keys = {record["ExternalId__c"] for record, _ in fate}
+        if keys & found and keys - found:
+            ledger.violations.append(f"{event.id} is written in part: {sorted(keys - found)} miss")
+
+
+def _creates(
+    ledger: Ledger,
+    events: Sequence[Sequence[tuple[dict[str, Any], str]]],
+    rows: Sequence[Row],
+    crashes: Sequence[Crash],
+) -> None:
+    """Once when it must be; twice only where a crash lies between."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        times[row["LastName"]].append(datetime.fromisoformat(row["CreatedDate"]).timestamp())
+    published = set()
+    for fate in events:
+        for record, claim in fate:
+            name = record.get("LastName")
+            if name is None:
+                continue
+            published.add(name)
+            created = sorted(times.get(name, []))
+            if claim == MUST and not created:
+                ledger.violations.append(f"{name} is called created and is not in the org")
+            elif claim == NOT and created:
+                ledger.violations.append(f"{name} is called refused and is in the org")
+            if len(created) > 1:
+                ledger.counts["creates doubled by a crash"] += 1
+                if not any(
+                    crash.start - _SLACK_SECONDS <= created[-1]
+                    and created[0] <= crash.end + _SLACK_SECONDS
+                    for crash in crashes
+                ):
+                    ledger.violations.append(f"{name} is in the org {len(created)} times")
+    ledger.violations += [f"{name} is in the org, never published" for name in times.keys()
+                          - published]  # fmt: skip
+    ledger.counts["created rows"] += len(rows)

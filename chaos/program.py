@@ -1,0 +1,139 @@
+"""A `workbench --headless` process, kept running as a service manager would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Program"]
+
+_AWAY = 3
+"""The exit code for a NATS or a Salesforce that can't be reached at the start."""
+
+_RESTART_SECONDS = 0.5
+
+
+class Program:
+    """One process and its successors.
+
+    Attributes:
+        name: what the report calls it.
+        lines: how many log lines of each event it has written.
+        problems: a sentence for each thing that it must never do: end by itself, meet a bug.
+        starts: how often it was started.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str | Path], env: Mapping[str, str], folder: Path
+    ) -> None:
+        self.name = name
+        self.lines: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self.starts = 0
+        self.port = 0
+        self._arguments = [str(argument) for argument in arguments]
+        self._env = {**os.environ, **env}
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._is_wanted = False
+        self._is_ended_by_us = False
+        self._told = asyncio.Condition()
+
+    async def start(self) -> None:
+        """Start it and keep it running until `stop`."""
+        self._is_wanted = True
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def says(self, event: str, count: int = 1, seconds: float = 60.0) -> None:
+        """Return once it has written so many lines of this event.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        async with asyncio.timeout(seconds), self._told:
+            await self._told.wait_for(lambda: self.lines[event] >= count)
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal that ends it, and wait; whether it comes again is up to `_is_wanted`.
+        SIGTERM must end it with code 0."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return 0
+        self._is_ended_by_us = True
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(number)
+        code = await process.wait()
+        if number is signal.SIGTERM and code not in (0, _AWAY):
+            self.problems.append(f"{self.name} ended with {code} when told to stop")
+        return code
+
+    async def stop(self) -> None:
+        """End it for good."""
+        self._is_wanted = False
+        await self.end(signal.SIGTERM)
+        if self._keeper is not None:
+            await self._keeper
+
+    def signal(self, number: signal.Signals) -> None:
+        """Any other signal."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def limit_files(self, size_bytes: int | None) -> None:
+        """Let no file grow beyond a size, as a full disk would; None for any size."""
+        if self._process is not None and self._process.returncode is None:
+            hard = resource.RLIM_INFINITY
+            limit = hard if size_bytes is None else size_bytes
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, hard))
+
+    async def _keep(self) -> None:
+        while self._is_wanted:
+            self._is_ended_by_us = False
+            await self._run()
+            if self._is_wanted:
+                await asyncio.sleep(_RESTART_SECONDS)
+
+    async def _run(self) -> None:
+        self.starts += 1
+        process = self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workbench", "--headless", *self._arguments),
+            cwd=self._folder,
+            env=self._env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=16 * 1024 * 1024,
+        )
+        assert process.stdout is not None
+        with (self._folder / f"{self.name}.log").open("ab") as log:
+            async for line in process.stdout:
+                log.write(line)
+                await self._read(line)
+        code = await process.wait()
+        if self._is_wanted and not self._is_ended_by_us and code != _AWAY:
+            self.problems.append(f"{self.name} ended by itself with {code}")
+
+    async def _read(self, text: bytes) -> None:
+        try:
+            line: dict[str, Any] = json.loads(text)
+        except ValueError:
+            if b"Traceback" in text:
+                self.problems.append(f"{self.name} printed a traceback: see its log")
+            return
+        event = line.get("event", "")
+        if "trace" in line or "bug of workbench" in str(line.get("error", "")):
+            self.problems.append(f"{self.name} met a bug: {line}")
+        if event == "listening":
+            self.port = line["port"]
+        self.lines[event] += 1
+        async with self._told:
+            self._told.notify_all()
