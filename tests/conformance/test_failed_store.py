@@ -17,7 +17,7 @@ from workbench.app.flow_book import FlowBook
 from workbench.app.settings import Settings
 from workbench.errors import ClaimedError, DeadLetterError, DeadLetterRefused, NotKeptError
 from workbench.failed import Claimant, FailedStore, FileStore
-from workbench.jetstream import JetStreamFailedStore, connect
+from workbench.jetstream import Connection, JetStreamFailedStore, connect
 from workbench.model import (
     Attempt,
     Deed,
@@ -69,15 +69,20 @@ def attempt(time: str) -> Attempt:
     return Attempt(f"2026-11-23T{time}.000+00:00", "POST /composite", 200, ({"success": False},))
 
 
-@pytest.fixture(params=["memory", "file", "jetstream"])
+@pytest.fixture(params=["memory", "file", "jetstream", "jetstream of nats-server 2.10"])
 async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, nats_server: NatsServer
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    nats_server: NatsServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[FailedStore]:
     if request.param == "memory":
         yield MemoryFailedStore()
     elif request.param == "file":
         yield FileStore(tmp_path / "failed.jsonl")
     else:
+        if "2.10" in request.param:  # what newer servers offer is then not used
+            monkeypatch.setattr(Connection, "version", (2, 10, 0))
         connection = await connect(nats_server.url)
         yield JetStreamFailedStore(connection, f"failed-{uuid.uuid4().hex}")
         await connection.aclose()
@@ -130,6 +135,35 @@ async def test_an_event_as_large_as_the_server_takes_is_kept_whole(
     (summary,) = (await store.page(EVERY)).entries
     assert summary == entry.summary
     assert (summary.size_bytes, summary.failed) == (size, 1000)
+
+
+async def test_what_was_changed_in_many_records_is_kept(store: FailedStore) -> None:
+    records = tuple(FailedRecord(i, {"x": "x" * 900}, "refused", "A") for i in range(1000))
+    await store.store([batch(1, records=records)])
+    changes = tuple(
+        {"op": "add", "path": f"/records/{n}/Description", "value": "y" * 1_500}
+        for n in range(1000)
+    )
+    claimant = Claimant(store, by="me@host")
+    await claimant.claim(batch(1).id, NOW)
+    mine = replace(attempt("12:00:00"), by="me@host", changes=changes)
+    deed = Deed("failed_again", "me@host", "2027-01-15T08:00:00.000+00:00", "", "d2", changes)
+    await claimant.conclude(batch(1).id, deed, records, (mine,))
+    entry = await claimant.claim(batch(1).id, NOW)
+    assert entry.batch.attempts[1].changes == changes
+    assert [deed.what for deed in entry.history] == ["failed_again"]
+
+
+async def test_what_the_server_would_not_take_is_refused_before_it_is_sent(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    connection = await connect(nats_server.url)
+    store = JetStreamFailedStore(connection, f"failed-{uuid.uuid4().hex}")
+    with pytest.raises(DeadLetterRefused, match="max_payload"):
+        await store.store([batch(1, data=b"x" * 2_000_000)])
+    await store.store([batch(2)])
+    assert connection.is_connected
+    await connection.aclose()
 
 
 async def test_the_same_failure_twice_is_one_entry_with_both_attempts(store: FailedStore) -> None:

@@ -256,13 +256,13 @@ class ReplaySource:
 
     async def _fail_again(self, hand: _Hand, batch: FailedBatch) -> None:
         choice = hand.choice
-        attempts = tuple(self._signed(attempt, choice) for attempt in batch.attempts)
+        attempts = self._signed(batch.attempts, choice)
         records = choice.entry.batch.records
         if batch.records:
             records = choice.merged(batch.records)
         else:
             said = Attempt(batch.failed_at, "", None, (), batch.reason)
-            attempts = (*attempts, self._signed(said, choice))
+            attempts = (*attempts, *self._signed([said], choice))
         deed = self._deed("failed_again", choice, batch.reason)
         kind = batch.kind if batch.kind != "unfit" or not records else ""
         id = choice.entry.id
@@ -322,7 +322,7 @@ class ReplaySource:
                 zip(choice.indexes, choice.records, strict=True)
             )
         ]
-        attempts = tuple(self._signed(attempt, choice) for attempt in hand.attempts)
+        attempts = self._signed(hand.attempts, choice)
         deed = self._deed("replayed", choice, note)
         id = choice.entry.id
         try:
@@ -389,8 +389,12 @@ class ReplaySource:
             what, self._claimant.by, iso(time.time()), note, choice.flow.digest, choice.changes
         )
 
-    def _signed(self, attempt: Attempt, choice: Choice) -> Attempt:
-        return replace(attempt, by=self._claimant.by, changes=choice.changes)
+    def _signed(self, attempts: Sequence[Attempt], choice: Choice) -> tuple[Attempt, ...]:
+        """The attempts under the name of who replays; the first tells what was changed."""
+        signed = [replace(attempt, by=self._claimant.by) for attempt in attempts]
+        if signed:
+            signed[0] = replace(signed[0], changes=choice.changes)
+        return tuple(signed)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"replay-{self._claimant.owner}")

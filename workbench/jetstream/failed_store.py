@@ -239,8 +239,7 @@ class JetStreamFailedStore:
         manifest = codec.decode(old.data)
         if entry.batch is known.batch and "rest" in manifest:
             # Only where it stands has changed: what is large stays as it is.
-            value = {**manifest, "summary": entry.summary.to_json(), "entry": entry.head_json()}
-            head = Write(old.subject, codec.encode(value), old.sequence)
+            head = Write(old.subject, _head_text(entry, manifest["rest"]), old.sequence)
             more: list[Write] = []
         else:
             head, more = self._writes(entry, old.sequence)
@@ -279,12 +278,8 @@ class JetStreamFailedStore:
         writes = [
             Write(f"{base}.{generation}.{number}", piece) for number, piece in enumerate(pieces)
         ]
-        value = {
-            "summary": entry.summary.to_json(),
-            "entry": entry.head_json(),
-            "rest": {"generation": generation, "parts": len(pieces)},
-        }
-        return Write(f"{base}.head", codec.encode(value), revision), [
+        rest = {"generation": generation, "parts": len(pieces)}
+        return Write(f"{base}.head", _head_text(entry, rest), revision), [
             Write(f"{base}.{generation}.event", entry.batch.data),
             *writes,
         ]
@@ -337,6 +332,18 @@ class JetStreamFailedStore:
             isinstance(error, ApiError) and error.err_code not in _PASSING and error.code != 503
         )
         return (DeadLetterRefused if is_final else DeadLetterError)(sentence)
+
+
+def _head_text(entry: Entry, rest: Mapping[str, Any]) -> bytes:
+    """The head of a large entry. What was changed by hand is told by its attempts as well, and is
+    left out of the head where it would be too large for one message."""
+    value = {"summary": entry.summary.to_json(), "entry": entry.head_json(), "rest": rest}
+    text = codec.encode(value)
+    if len(text) > SMALL_BYTES:
+        for deed in value["entry"]["history"]:
+            deed["changes"] = []
+        text = codec.encode(value)
+    return text
 
 
 def _base(head: Event | Write) -> str:

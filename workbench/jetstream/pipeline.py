@@ -20,6 +20,10 @@ __all__ = ["WRONG_LAST_SEQUENCE", "Write", "put_all"]
 WRONG_LAST_SEQUENCE = 10071
 """The err_code that means: the subject's last message is not the one that was expected."""
 
+_TOO_LARGE = 10054
+_HEADERS_BYTES = 128
+"""More than the header of an expected sequence takes."""
+
 _WINDOW = 512
 _WINDOW_BYTES = 4 * 1024 * 1024
 _TIMEOUT_SECONDS = 5.0
@@ -46,16 +50,24 @@ async def put_all(
     """Publish all and wait for every answer: the sequence it was stored with, or the refusal.
 
     Raises:
+        ApiError: one is larger than the server takes, which would cost the connection: none left.
         StreamError: an answer did not come within the timeout; any of them may be stored.
     """
+    for write in writes:
+        if len(write.data) + _HEADERS_BYTES * (write.expected is not None) > connection.max_payload:
+            raise ApiError(
+                "a publish", 400, _TOO_LARGE,
+                f"{len(write.data):,} bytes are more than the {connection.max_payload:,} that this "
+                "NATS server takes (max_payload)",
+            )  # fmt: skip
     answers: dict[int, int | ApiError] = {}
     inbox = connection.client.new_inbox()
     mailbox = await connection.client.open_mailbox(f"{inbox}.*")
     try:
         for start, end in _windows(writes):
-            for number in range(start, end):
-                if not connection.client.write_soon(_line(writes[number], f"{inbox}.{number}")):
-                    raise StreamError(f"NATS at {connection.address} is not connected")
+            lines = [_line(writes[number], f"{inbox}.{number}") for number in range(start, end)]
+            if not connection.client.write_soon(b"".join(lines)):
+                raise StreamError(f"NATS at {connection.address} is not connected")
             await _collect(connection, mailbox, answers, end, timeout_seconds)
     finally:
         await connection.client.close_mailbox(mailbox)
