@@ -24,6 +24,7 @@ from workbench.jetstream.provision import (
     StreamSettings,
     provision,
 )
+from workbench.jetstream.settled import Settled
 from workbench.jetstream.snapshot import SourceInfo, source_info
 from workbench.model import Event
 
@@ -87,6 +88,8 @@ class JetStreamSource:
         self._failure: StreamError | None = None
         self._is_ack_confirmed = False
         self._confirm_by = 0.0
+        self._settled = Settled()
+        self._doubtful = 0  # up to here the server may have forgotten what it was told
         self._floor = int(provisioned.consumer.get("ack_floor", {}).get("stream_seq", 0))
 
     @classmethod
@@ -143,6 +146,7 @@ class JetStreamSource:
         right to publish it would otherwise learn nothing and get every event again."""
         if not events:
             return
+        self._settled.remember([event.token for event in events], b"")
         if not self._is_ack_confirmed and not self._confirm_by:
             self._confirm_by = asyncio.get_running_loop().time() + _CONFIRM_SECONDS
             first, events = events[0], events[1:]
@@ -159,6 +163,7 @@ class JetStreamSource:
         word = "+TERM"
         if reason and self._connection.version >= _TERM_REASON_VERSION:
             word += " " + " ".join(reason.split())
+        self._settled.remember([event.token for event in events], word.encode())
         self._settle(events, word.encode())
 
     def in_progress(self, events: Sequence[Event]) -> None:
@@ -274,6 +279,9 @@ class JetStreamSource:
             event.sequence = int(parts[at + 3])
             event.timestamp_ns = int(parts[at + 5])
             event.received = now
+            is_doubtful = event.num_delivered > 1 or event.sequence <= self._doubtful
+            if is_doubtful and self._is_settled(event):
+                continue
             append(event)
             room -= 1
         if events:
@@ -315,6 +323,15 @@ class JetStreamSource:
     def _pause(self) -> None:
         self._ask_at = asyncio.get_running_loop().time() + self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _RETRY_CAP_SECONDS)
+
+    def _is_settled(self, event: Event) -> bool:
+        """Whether we have dealt with the event before; the server is then told so again."""
+        word = self._settled.word_for(event.token)
+        if word is None:
+            return False
+        self._settle([event], word)
+        self._owed = max(0, self._owed - 1)
+        return True
 
     # Settling
 
@@ -374,10 +391,13 @@ class JetStreamSource:
             self._failure = error
             return
         self._needs_check = False
+        self._doubtful = max(self._doubtful, self._settled.newest)
         since = f" from sequence {start}" if start else ""
         self._connection.tell("warning", f"{what} was deleted on the server; made again{since}")
 
     def _on_change(self, state: str, detail: str) -> None:
+        if state in ("disconnected", "connected"):
+            self._doubtful = max(self._doubtful, self._settled.newest)
         if state == "disconnected":
             self._owed = 0  # requests die with their connection
         elif state == "closed":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.jetstream.conftest import Place, receive_count, settled, until
-from workbench.errors import StreamError
+from workbench.errors import PublishError, StreamError
 from workbench.jetstream import (
     ConsumerSettings,
     Credentials,
@@ -23,6 +23,7 @@ from workbench.jetstream import (
     connect,
     publish,
 )
+from workbench.model import Event
 from workbench.sandbox.nats import NatsServer
 
 
@@ -255,3 +256,46 @@ async def test_both_forms_of_the_ack_subject_are_read(tmp_path: Path) -> None:
         await settled(source)
         await source.aclose()
         await connection.aclose()
+
+
+async def test_an_event_whose_ack_the_server_never_heard_is_acked_again_and_not_returned(
+    own_server: NatsServer, own_place: Place
+) -> None:
+    source = await own_place.source(ack_wait=0.5)
+    await own_place.publish(10)
+    events: list[Event] = []
+    while len(events) < 10:
+        events += await source.receive(10)
+    own_server.freeze()
+    source.ack(events[:6])
+    source.term(events[6:8], "kept")
+    await source.flush()
+    own_server.kill()
+    own_server.start()
+    again: list[Event] = []
+    while len(again) < 2:  # the two that nothing was said about
+        again += await source.receive(10)
+    source.ack(again)
+    info = await settled(source)
+    assert {event.sequence for event in again} == {9, 10}
+    assert info.ack_floor == 10
+    await source.aclose()
+
+
+async def test_events_of_a_stream_made_anew_are_new_though_their_numbers_are_not(
+    own_place: Place,
+) -> None:
+    source = await own_place.source()
+    await own_place.publish(5)
+    assert len(await receive_count(source, 5)) == 5
+    await own_place.connection.api(f"STREAM.DELETE.{own_place.stream}")
+    again = asyncio.create_task(receive_count(source, 5))
+    while True:
+        try:
+            await own_place.publish(5, start=5)
+            break
+        except PublishError:
+            continue
+    async with asyncio.timeout(20):
+        assert await again == [b"5", b"6", b"7", b"8", b"9"]
+    await source.aclose()
