@@ -191,7 +191,7 @@ async def test_killed_in_mid_batch_again_and_again_it_loses_and_doubles_nothing(
 def failed_of(world: World) -> list[Any]:
     from workbench.failed import FileStore
 
-    return list(FileStore(world.folder / f"{world.stream}.jsonl").entries())
+    return list(FileStore(world.folder / "failed.jsonl").entries())
 
 
 async def test_two_processes_share_a_durable_and_one_takes_over_when_the_other_is_killed(
