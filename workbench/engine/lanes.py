@@ -15,6 +15,9 @@ class Lanes:
 
     A unit takes all its keys at once or stands in line for those that are taken; since every unit
     lines up in all its lanes at the same moment, the oldest can always go and nothing deadlocks.
+
+    Attributes:
+        waiting: records of the units that stand in line.
     """
 
     __slots__ = ("_lanes", "waiting")
@@ -47,7 +50,8 @@ class Lanes:
                 unit.blocked += 1
             else:
                 self._lanes[key] = None
-        self.waiting += bool(unit.blocked)
+        if unit.blocked:
+            self.waiting += len(unit.records)
         return not unit.blocked
 
     def _queue(self, key: str, unit: Unit) -> None:
@@ -75,7 +79,7 @@ class Lanes:
         following = lane.popleft()
         following.blocked -= 1
         if not following.blocked:
-            self.waiting -= 1
+            self.waiting -= len(following.records)
             ready.append(following)
 
     def pass_within(self, key: str, visit: Visit) -> Unit | None:
@@ -90,7 +94,7 @@ class Lanes:
         following = lane.popleft()
         following.blocked -= 1
         if not following.blocked:
-            self.waiting -= 1
+            self.waiting -= len(following.records)
         return following
 
     def hand_over(self, kept: Iterable[str], units: Sequence[Unit]) -> set[str]:
@@ -116,7 +120,8 @@ class Lanes:
                 else:
                     self._lanes[key] = None
             unit.blocked = blocked
-            self.waiting += bool(blocked)
+            if blocked:
+                self.waiting += len(unit.records)
         for key, line in ahead.items():
             if line:
                 self._lanes[key] = deque((*line, *(self._lanes[key] or ())))

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests.integration.end_to_end.world import Running, World, contact, task
+from tests.integration.end_to_end.world import Running, World, contact, contacts, task
 from workbench.model import Record, Written
 from workbench.observe import BatchAnswered
 
@@ -83,6 +83,24 @@ async def test_events_that_come_again_from_the_stream_keep_their_place(world: Wo
     world.expect([record for event in events for record in event])
     for values in written_in_order(running).values():
         assert values == sorted(set(values))
+
+
+async def test_a_crowd_behind_an_event_that_was_sent_back_lets_it_return(world: World) -> None:
+    """All later events want its key, and hold far more records than are taken in hand at once."""
+    flow = world.flow(
+        task("write", all_or_none=True, retry={"max_attempts": 1}, batch={"max_in_flight": 1}),
+        source={"backoff": ["100ms"], "ack_timeout": "5s"},
+    )
+    async with world.running(flow):
+        pass  # makes the stream
+    events = [[contact(1, Title=str(n)), *contacts(150, 10)] for n in range(20)]
+    await world.publish_all(events)
+    world.fault("lock,count=1")
+    async with world.running(flow) as running:
+        await world.settled(running, seconds=10)
+        assert running.engine.snapshot().naked == 1
+    assert world.failed == []
+    world.expect([record for event in events for record in event])
 
 
 async def test_two_records_of_one_key_never_share_a_request(world: World) -> None:
