@@ -49,12 +49,17 @@ class Claimant:
             NotKeptError: there is none.
         """
 
-        def step(entry: Entry) -> Entry:
-            mine = entry.claim if entry.claim and entry.claim.owner == self.owner else None
-            since = mine.since if mine else iso(now)
-            return entry.claimed(Claim(self.owner, self.by, since, now + self.lease_seconds), now)
+        return await self.store.change(id, lambda entry: self.claiming(entry, now))
 
-        return await self.store.change(id, step)
+    def claiming(self, entry: Entry, now: float) -> Entry:
+        """The entry as it would be once claimed; pure.
+
+        Raises:
+            ClaimedError: as `claim`.
+        """
+        mine = entry.claim if entry.claim and entry.claim.owner == self.owner else None
+        since = mine.since if mine else iso(now)
+        return entry.claimed(Claim(self.owner, self.by, since, now + self.lease_seconds), now)
 
     async def release(self, id: str) -> None:
         """Let it go as it was."""

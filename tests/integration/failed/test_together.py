@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 from tests.integration.failed.conftest import (
@@ -19,6 +20,7 @@ from workbench.app.opening import open_flow
 from workbench.app.replay_choice import Edit, ReplayRequest
 from workbench.app.settings import Settings
 from workbench.errors import DeadLetterError
+from workbench.failed import Claimant
 from workbench.jetstream import Message, publish_all
 from workbench.model import EntryFilter
 from workbench.sandbox.nats import NatsServer
@@ -69,6 +71,28 @@ async def test_what_may_be_written_already_is_created_again_only_on_an_explicit_
         report = await desk.replay(request(id, accept_duplicates=True))
     assert report.resolved == [id]
     assert len(await world.sandbox.rows("Contact")) == 2
+
+
+async def test_a_create_that_somebody_died_over_waits_for_a_yes(world: World) -> None:
+    for old, new in CREATE:
+        world.edit_flow(old, new)
+    await world.rule(NEEDS_TITLE)
+    await world.run([{"LastName": "Berg"}])
+    await world.no_rules()
+    (id,) = await world.ids()
+    dead = Claimant(world.stores.of(world.flow), by="dead@host", lease_seconds=30)
+    await dead.claim(id, time.time())
+    async with world.desk as desk:
+        plan = await desk.dry_run(request(id))
+        assert "is being replayed by dead@host" in plan.skipped[0][1]
+        await dead.claim(id, time.time() - 31)
+        assert (await desk.dry_run(request(id))).duplicates == [id]
+        report = await desk.replay(request(id))
+        assert "--accept-duplicates" in report.skipped[0][1]
+        assert (await desk.get(id)).history[0].by == "dead@host"
+        report = await desk.replay(request(id, accept_duplicates=True))
+    assert report.resolved == [id]
+    assert len(await world.sandbox.rows("Contact")) == 1
 
 
 async def test_a_replay_beside_the_live_flow(world: World) -> None:
