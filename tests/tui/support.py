@@ -225,10 +225,13 @@ class ScriptedReplays(FailedDesk):
         bad = ""
         for item in await self.records(id, request):
             outcome = self.sink.outcome_of(item.after)
-            word = "written" if isinstance(outcome, Written) else "refused"
-            code = "" if isinstance(outcome, Written) else outcome.code
-            known[item.index] = FailedRecord(item.index, item.after, word, code)
-            bad = bad or code
+            if isinstance(outcome, Refused):
+                known[item.index] = FailedRecord(
+                    item.index, item.after, "refused", outcome.code, outcome.message, outcome.fields
+                )
+                bad = bad or outcome.code
+            else:
+                known[item.index] = FailedRecord(item.index, item.after, "written")
         deed = Deed("failed_again" if bad else "replayed", "ada@here", "2026-11-23T10:00:00+00:00")
         claim = Claim("me", "ada@here", deed.at, 9e9)
         records = [known[index] for index in sorted(known)]

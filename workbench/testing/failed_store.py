@@ -61,6 +61,7 @@ class MemoryFailedStore:
         return self._put(known, step(known))
 
     async def counts(self) -> EntryCounts:
+        self._check()
         failed = [e.summary.failed for e in self.entries.values() if e.state == "open"]
         return EntryCounts(len(failed), sum(failed))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.getters import query_one
 from textual.widgets import Input, OptionList, Static
 
@@ -144,7 +146,8 @@ class FailedScreen(PlaceScreen):
 
     @work(exclusive=True, group="failed-read")
     async def _read_soon(self) -> None:
-        await self.read()
+        with suppress(NoMatches):
+            await self.read()
 
     async def read(self) -> None:
         """Take over what the store holds now."""
@@ -158,9 +161,9 @@ class FailedScreen(PlaceScreen):
                 self._tell_problem(str(error))
                 self._next_read = loop.time() + _READ_SECONDS
                 return
-            self._tell_problem("")
             self._take_desk(desk)
             self._forget_closed(desk)
+            self._tell_problem("")
             self.group_list.show(groups, len(desk.entries(fits=self.test)))
             self._show_entries()
             self._next_read = loop.time() + max(_READ_SECONDS, _SHARE * (loop.time() - began))
@@ -262,7 +265,8 @@ class FailedScreen(PlaceScreen):
     @work(exclusive=True, group="failed-detail")
     async def _settle(self) -> None:
         await asyncio.sleep(_SETTLE_SECONDS)
-        await self.show_detail()
+        with suppress(NoMatches):  # the screen may be taken down meanwhile
+            await self.show_detail()
 
     async def show_detail(self) -> None:
         """Load the entry under the cursor into the panes."""
