@@ -20,6 +20,8 @@ _AWAY = 3
 
 _RESTART_SECONDS = 0.5
 
+_OUTCOMES = ("written", "refused", "rolled_back", "deferred", "unsent", "unknown")
+
 
 class Program:
     """One process and its successors.
@@ -27,6 +29,7 @@ class Program:
     Attributes:
         name: what the report calls it.
         lines: how many log lines of each event it has written.
+        records: how many records it says were written, refused and so on, by flow and outcome.
         problems: a sentence for each thing that it must never do: end by itself, meet a bug.
         starts: how often it was started.
     """
@@ -36,6 +39,7 @@ class Program:
     ) -> None:
         self.name = name
         self.lines: Counter[str] = Counter()
+        self.records: Counter[tuple[str, str]] = Counter()
         self.problems: list[str] = []
         self.starts = 0
         self.port = 0
@@ -134,6 +138,9 @@ class Program:
             self.problems.append(f"{self.name} met a bug: {line}")
         if event == "listening":
             self.port = line["port"]
+        if event == "batch":
+            for outcome in _OUTCOMES:
+                self.records[line["flow"], outcome] += line.get(outcome, 0)
         self.lines[event] += 1
         async with self._told:
             self._told.notify_all()

@@ -19,7 +19,7 @@ from workbench.failed import FileStore
 from workbench.jetstream import Connection, peek, source_info
 from workbench.model import EntryFilter, Event, FailedBatch
 
-__all__ = ["run"]
+__all__ = ["count", "run", "unsettled"]
 
 _QUIET_SECONDS = 150.0
 """How long the flows may take to work off what is left once nothing is wrong any more."""
@@ -60,7 +60,7 @@ async def run(
         tell(f"quiet; {len(publisher.sent)} events are published")
         connection = await connect_nats(environment["NATS_URL"], environment["NATS_CREDENTIALS"])
         try:
-            ledger = await _count(world, connection, set(publisher.sent), troubles.crashes, tell)
+            ledger = await count(world, connection, set(publisher.sent), troubles.crashes, tell)
         finally:
             await connection.aclose()
         for program in world.programs:
@@ -74,7 +74,7 @@ async def run(
     return ledger
 
 
-async def _count(
+async def count(
     world: World,
     connection: Connection,
     sent: set[str],
@@ -83,7 +83,7 @@ async def _count(
 ) -> Ledger:
     """The ledger once everything is settled, and once it stays as it is."""
     deadline = time.monotonic() + _QUIET_SECONDS
-    while (left := await _unsettled(connection)) and time.monotonic() < deadline:  # noqa: ASYNC110
+    while (left := await unsettled(connection)) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.5)
     tell(f"{left} events are not settled")
     deadline = time.monotonic() + _LATE_SECONDS
@@ -96,7 +96,7 @@ async def _count(
                 contacts=await world.sandbox.rows("Contact"),
                 leads=await world.sandbox.rows("Lead"),
                 accounts=await world.sandbox.rows("Account"),
-                unsettled=await _unsettled(connection),
+                unsettled=await unsettled(connection),
                 crashes=crashes,
             )
         )
@@ -105,7 +105,7 @@ async def _count(
         await asyncio.sleep(2.0)
 
 
-async def _unsettled(connection: Connection) -> int:
+async def unsettled(connection: Connection) -> int:
     lag = 0
     for durable in DURABLES.values():
         try:

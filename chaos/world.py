@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,14 @@ class World:
     Two processes share the upserts, whole and by record; one more, with its failed batches in a
     file, creates. All of them reach NATS and Salesforce through proxies; what judges them does
     not.
+
+    Args:
+        source: settings of the sources in place of those that are made for trouble.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self._source = {**_SOURCE, **(source or {})}
         self.sandbox = Sandbox(SandboxOptions(pubsub=False))
         self.programs: list[Program] = []
         self._stack = AsyncExitStack()
@@ -134,7 +139,7 @@ class World:
         return env_file
 
     def _write_flow(self, subject: str, name: str) -> None:
-        source = {**_SOURCE, "subject": subject, "durable_name": name}
+        source = {**self._source, "subject": subject, "durable_name": name}
         tasks = [
             {"nats_jetstream_subscriber": source},
             {"salesforce_restapi_composite": {**_SINK, **_SINKS[subject]}},
