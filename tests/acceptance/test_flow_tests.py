@@ -103,6 +103,22 @@ def test_what_is_no_case_is_told(start: Start, tmp_path: Path) -> None:
     wrong = start("test", flow)
     assert wrong.wait() == 2
     assert "unknown key 'evnt'" in wrong.errors[-1]
+    for case, said in (
+        ("outcomes: {upsert_contacts: written}", "outcomes: it must be a list of texts"),
+        ("requests: [1]", "requests: it must be a list of mappings"),
+        ("outcomes: {nowhere: [written]}", "names task 'nowhere'"),
+        (
+            "answers: {upsert_contacts: []}\n    sandbox: {faults: [expire]}",
+            "the sandbox is never asked",
+        ),
+        ("answers: {upsert_contacts: []}", "more requests leave than the case has answers for"),
+    ):
+        event = "cases:\n  - name: x\n    event: {data: {ExternalId__c: a, LastName: b}}\n"
+        flow.with_suffix(".test.yaml").write_text(f"{event}    {case}\n")
+        wrong = start("test", flow, "-k", "x")
+        assert wrong.wait() in (1, 2)
+        assert said in wrong.report()
+        assert "a bug of workbench" not in wrong.report()
     flow.with_suffix(".test.yaml").unlink()
     none = start("test", flow)
     assert none.wait() == 1

@@ -70,6 +70,10 @@ def _check(flow: Flow, case: Case) -> None:
         if name not in tasks:
             raise SettingsError(f"{case.file}: {case.name!r} names task {name!r}, which "
                                 f"{flow.name} has not")  # fmt: skip
+    if (case.rules or case.faults) and not needs_sandbox(flow, case):
+        raise SettingsError(
+            f"{case.file}: {case.name!r} gives all answers, so the sandbox is never asked"
+        )
     for name in case.answers:
         if not isinstance(tasks[name], CompositeTask):
             raise SettingsError(

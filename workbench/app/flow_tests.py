@@ -88,8 +88,13 @@ def _case(given: Any, place: str, path: Path) -> Case:
     told = given.get("sandbox") or {}
     _known(told, _SANDBOX_KEYS, f"{place}, sandbox")
     answers = given.get("answers") or {}
-    if told and answers:
-        raise SettingsError(f"{place}: the answers are given, so the sandbox is never asked")
+    _lists(given.get("requests"), f"{place}, requests", "mappings", dict)
+    for key, name, kind in (("outcomes", "texts", str), ("rows", "mappings", dict)):
+        listed = given.get(key)
+        if listed is not None and not isinstance(listed, dict):
+            raise SettingsError(f"{place}, {key}: it must be a mapping of names to lists")
+        for item in (listed or {}).values():
+            _lists(item, f"{place}, {key}", name, kind)
     try:
         return Case(
             name=str(given.get("name") or place),
@@ -117,6 +122,13 @@ def _known(given: Any, keys: set[str], place: str) -> None:
     for key in given:
         if key not in keys:
             raise SettingsError(f"{place}: unknown key {key!r}; known are {sorted(keys)}")
+
+
+def _lists(given: Any, place: str, name: str, kind: type) -> None:
+    if given is None:
+        return
+    if not isinstance(given, list) or not all(isinstance(item, kind) for item in given):
+        raise SettingsError(f"{place}: it must be a list of {name}")
 
 
 def _data(event: Mapping[str, Any], place: str) -> bytes:
