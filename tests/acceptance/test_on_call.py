@@ -183,6 +183,7 @@ def test_discard_and_export(on_call: OnCall) -> None:
     assert sum(len(json.loads(line)["records"]) for line in lines) in (37, 200)
     id = json.loads(lines[0])["id"]
     assert on_call.says("discard", id, "--reason", " ", "--yes", code=2)
+    assert on_call.says("discard", "--reason", "tidy", "--yes", code=2)
     assert on_call.lines("discard", id, "--reason", "made up", "--yes") == ["1 discarded"]
     assert "made up" in "\n".join(on_call.lines("show", id))
     on_call.says("show", "crm.9999.nothing.there", code=2)

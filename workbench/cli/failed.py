@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.cli import exits
-from workbench.cli.failed_options import Place, filter_options, open_desk, place_options
+from workbench.cli.failed_options import (
+    Place,
+    filter_options,
+    is_selective,
+    open_desk,
+    place_options,
+)
 from workbench.cli.failed_replay import replay
 from workbench.codec import encode_pretty
 from workbench.errors import SettingsError
@@ -215,6 +221,8 @@ def discard(wanted: EntryFilter, limit: int | None, reason: str, yes: bool, plac
 
     if not reason.strip():
         raise SettingsError("--reason must say why: it is all that will be known later")
+    if yes and not is_selective(wanted):
+        raise SettingsError("that would discard every failed batch: name ids, or filter")
 
     async def run() -> int:
         from workbench.app.replay import select

@@ -20,7 +20,14 @@ from workbench.model import EntryFilter
 if TYPE_CHECKING:
     from workbench.app.failed_desk import FailedDesk
 
-__all__ = ["Place", "filter_options", "open_desk", "place_options", "point_in_time"]
+__all__ = [
+    "Place",
+    "filter_options",
+    "is_selective",
+    "open_desk",
+    "place_options",
+    "point_in_time",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -146,6 +153,11 @@ def filter_options(function: _Function) -> _Function:
     ):
         with_filter = option(with_filter)
     return click.argument("ids", metavar="[ID]...", nargs=-1)(with_filter)  # type: ignore[return-value]
+
+
+def is_selective(wanted: EntryFilter) -> bool:
+    """Whether it says more than a status, so that not every failed batch is meant."""
+    return wanted != EntryFilter(statuses=wanted.statuses)
 
 
 def point_in_time(option: str, text: str | None) -> str:

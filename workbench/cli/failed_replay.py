@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from workbench.cli import exits
-from workbench.cli.failed_options import Place, filter_options, open_desk, place_options
+from workbench.cli.failed_options import (
+    Place,
+    filter_options,
+    is_selective,
+    open_desk,
+    place_options,
+)
 from workbench.codec import decode, encode_pretty
 from workbench.errors import SettingsError
 from workbench.model import EntryFilter
@@ -97,7 +103,7 @@ def replay(
     from workbench.app.failed_edit import assignment
     from workbench.app.replay_choice import ReplayRequest
 
-    if not (wanted.ids or _is_said(wanted)) and not (yes or dry_run or sys.stdin.isatty()):
+    if not (wanted.ids or is_selective(wanted)) and not (yes or dry_run or sys.stdin.isatty()):
         raise SettingsError("that would replay every failed batch: name ids, filter, or add --yes")
     request = ReplayRequest(
         wanted,
@@ -218,10 +224,6 @@ def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise SettingsError("there is nobody to ask: add --yes to write, or --dry-run to look")
     return click.confirm(question, err=True)
-
-
-def _is_said(wanted: EntryFilter) -> bool:
-    return wanted != EntryFilter(statuses=wanted.statuses)
 
 
 def _patch(path: Path | None) -> list[dict[str, Any]]:
