@@ -458,7 +458,7 @@ class Desk:
                 finally:
                     await client.aclose()
 
-            await step(f"Salesforce login with {credentials}", login)
+            await step(f"Salesforce login with {Path(credentials).name}", login)
 
     async def _connection(self, url: str, credentials_path: str | None) -> Connection:
         from workbench.app.opening import connect_nats

@@ -459,11 +459,9 @@ class Store:
 
     def _failed(self, event: Event, batches: Sequence[FailedBatch]) -> None:
         row = self._row_of(event)
-        codes = tuple(
-            dict.fromkeys(
-                record.code for batch in batches for record in batch.failures if record.code
-            )
-        )
+        failures = [record for batch in batches for record in batch.failures if record.code]
+        failures.sort(key=lambda record: record.outcome != "refused")  # who is to blame first
+        codes = tuple(dict.fromkeys(record.code for record in failures))
         reason = batches[0].reason if batches else ""
         if row is not None:
             row.state, row.reason = "FAILED", reason
@@ -494,9 +492,9 @@ def _judge(row: EventRow, outcomes: Sequence[Outcome]) -> None:
     kinds = {type(outcome).__name__ for outcome in outcomes}
     worst = next((kind for kind in _RANK if kind in kinds), "Written")
     row.state = _WORDS[worst]
-    row.codes = tuple(
-        dict.fromkeys(o.code for o in outcomes if not isinstance(o, Written) and o.code)
-    )
+    codes = [o.code for o in outcomes if type(o).__name__ == worst and not isinstance(o, Written)]
+    codes += [o.code for o in outcomes if not isinstance(o, Written)]
+    row.codes = tuple(dict.fromkeys(filter(None, codes)))
 
 
 def _short(seconds: float) -> str:

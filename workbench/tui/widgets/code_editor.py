@@ -106,6 +106,13 @@ under the editor explains the field you are in.
         row = min(max(line - 1, 0), self.document.line_count - 1)
         self.move_cursor((row, min(max(column - 1, 0), len(self.document.get_line(row)))))
         self.scroll_cursor_visible(center=True)
+        self._show_beginning()
+
+    def _show_beginning(self) -> None:
+        """Scroll back to the lines' beginnings where the cursor is seen from there."""
+        width = self.scrollable_content_region.width - self.gutter_width
+        if self.cursor_location[1] < width - 1:
+            self.scroll_to(x=0, animate=False)
 
     def action_go_to_end(self, is_end: bool) -> None:
         self.move_cursor(self.document.end if is_end else (0, 0))
@@ -248,6 +255,7 @@ under the editor explains the field you are in.
             self.replace(
                 "\n" + " " * indent_after(before), start, end, maintain_selection_offset=False
             )
+            self._show_beginning()
             return
         await super()._on_key(event)
         if event.is_printable and event.character and self.wants_offers is not None:

@@ -81,8 +81,7 @@ Every flow file of the folder, with its state. **Enter** opens one; **ctrl+b** h
                 name = str(path)
             lines.append(
                 (
-                    ("▸\N{NO-BREAK SPACE}" if path == current else "\N{NO-BREAK SPACE}" * 2)
-                    + clean(name),
+                    ("▸" if path == current else "") + clean(name),
                     states[path],
                 )
             )

@@ -47,10 +47,13 @@ def event_text(row: EventRow | None) -> Detail:
 
 
 def first_to_look_at(records: list[RecordRow]) -> int:
-    """The place of the first record that is not written; the first where all are."""
-    for place, record in enumerate(records):
-        if record.outcome is not None and not isinstance(record.outcome, Written):
-            return place
+    """The place of the first record that is to blame, else of the first that is not written, else
+    the first."""
+    words = [outcome_word(record.outcome) for record in records]
+    for is_wanted in (str.isupper, lambda word: word != "written"):
+        found = next((place for place, word in enumerate(words) if is_wanted(word)), None)
+        if found is not None:
+            return found
     return 0
 
 

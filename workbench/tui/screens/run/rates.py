@@ -19,8 +19,8 @@ _EMPTY = """No run yet. F5 starts the flow.
 in        events received
 out       events settled
 ms        answer time of a request
-lag       events that wait
-failed    records given up"""
+lag       events that wait in the stream
+given up  records that failed for good"""
 
 
 def spark(values: Sequence[float], width: int) -> str:
@@ -89,10 +89,10 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
         lines += [Content(fact) for fact in facts]
         lines.append(
             Content.styled(
-                f"✗ failed {failures:,}  {_codes(snapshot.failures)}", "bold $text-error"
+                f"✗ given up {failures:,}  {_codes(snapshot.failures)}", "bold $text-error"
             )
             if failures
-            else Content("failed 0")
+            else Content("given up 0")
         )
         if snapshot.state == "paused":
             probe = snapshot.next_probe_seconds
