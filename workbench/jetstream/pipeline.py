@@ -60,6 +60,8 @@ async def put_all(
                 f"{len(write.data):,} bytes are more than the {connection.max_payload:,} that this "
                 "NATS server takes (max_payload)",
             )  # fmt: skip
+    if not connection.is_connected:  # else it would be kept, and sent when nobody expects it
+        raise StreamError(f"NATS at {connection.address} is not connected")
     answers: dict[int, int | ApiError] = {}
     inbox = connection.client.new_inbox()
     mailbox = await connection.client.open_mailbox(f"{inbox}.*")
