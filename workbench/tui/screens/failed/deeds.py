@@ -44,7 +44,6 @@ async def edit(screen: FailedScreen, desk: FailedDesk) -> None:
         screen.drafts[key] = left.text
         while len(screen.drafts) > _DRAFTS:
             del screen.drafts[next(iter(screen.drafts))]
-        screen.workbench.tell("kept as a draft: e goes on with it")
 
 
 async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
