@@ -13,7 +13,7 @@ from typing import NamedTuple
 from workbench import codec
 from workbench.errors import StreamError
 from workbench.jetstream.client import Mailbox
-from workbench.jetstream.connection import ApiError, Connection
+from workbench.jetstream.connection import ApiError, Connection, RightMissing
 
 __all__ = ["WRONG_LAST_SEQUENCE", "Write", "put_all"]
 
@@ -51,6 +51,7 @@ async def put_all(
 
     Raises:
         ApiError: one is larger than the server takes, which would cost the connection: none left.
+        RightMissing: the server denies us a subject.
         StreamError: an answer did not come within the timeout; any of them may be stored.
     """
     for write in writes:
@@ -65,13 +66,24 @@ async def put_all(
     answers: dict[int, int | ApiError] = {}
     inbox = connection.client.new_inbox()
     mailbox = await connection.client.open_mailbox(f"{inbox}.*")
+    denied: list[str] = []
+
+    def changed(state: str, detail: str) -> None:
+        """A denied publish is answered to nobody in particular."""
+        subject = detail.partition('"')[2].partition('"')[0].lower()
+        if state == "refused" and any(write.subject.lower() == subject for write in writes):
+            denied.append(subject)
+            mailbox.wake()
+
+    connection.listeners.append(changed)
     try:
         for start, end in _windows(writes):
             lines = [_line(writes[number], f"{inbox}.{number}") for number in range(start, end)]
             if not connection.client.write_soon(b"".join(lines)):
                 raise StreamError(f"NATS at {connection.address} is not connected")
-            await _collect(connection, mailbox, answers, end, timeout_seconds)
+            await _collect(mailbox, answers, end, timeout_seconds, denied)
     finally:
+        connection.listeners.remove(changed)
         await connection.client.close_mailbox(mailbox)
     return [answers[number] for number in range(len(writes))]
 
@@ -99,11 +111,11 @@ def _line(write: Write, reply: str) -> bytes:
 
 
 async def _collect(
-    connection: Connection,
     mailbox: Mailbox,
     answers: dict[int, int | ApiError],
     wanted: int,
     timeout_seconds: float,
+    denied: Sequence[str],
 ) -> None:
     """Wait until `wanted` answers are there in all."""
     loop = asyncio.get_running_loop()
@@ -117,12 +129,13 @@ async def _collect(
             deadline = loop.time() + timeout_seconds
         if len(answers) >= wanted:
             return
+        if denied:
+            raise RightMissing(f"the NATS user may not publish to {denied[0]}: grant it")
         left = deadline - loop.time()
         if left <= 0:
-            denied = f" ({connection.denied})" if connection.denied else ""
             raise StreamError(
                 f"JetStream did not confirm {wanted - len(answers)} of {wanted} messages within "
-                f"{timeout_seconds:g} s{denied}"
+                f"{timeout_seconds:g} s"
             )
         await mailbox.wait(left)
 

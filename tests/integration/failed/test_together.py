@@ -7,6 +7,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.integration.failed.conftest import (
     EVERY,
     NEEDS_TITLE,
@@ -189,13 +191,14 @@ async def test_a_broken_flow_stops_the_replay_and_leaves_the_rest_as_it_was(worl
         assert len([e for e in page.entries if e.claimed_by]) == 0
 
 
+@pytest.mark.parametrize("denied", ["$JS.API.STREAM.CREATE.workbench_failed", "workbench.failed.>"])
 async def test_what_jetstream_refuses_is_kept_in_a_file_and_told(
-    tmp_path: Path, caplog: object
+    denied: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = """
-    accounts { A { jetstream: enabled, users: [ { user: u, password: p, permissions: {
-        publish: { deny: ["$JS.API.STREAM.CREATE.workbench_failed"] } } } ] } }
-    """
+    config = (
+        "accounts { A { jetstream: enabled, users: [ { user: u, password: p, permissions: {"
+        f'publish: {{ deny: ["{denied}"] }} }} }} ] }} }}'
+    )
     from tests.conformance.test_failed_store import batch
 
     with NatsServer(tmp_path / "nats", config=config) as server:
@@ -207,7 +210,7 @@ async def test_what_jetstream_refuses_is_kept_in_a_file_and_told(
             assert (await stores.files.counts()).entries == 1
             assert (await stores.files.get(batch(1).id)).batch == batch(1)
             assert (await store.page(EntryFilter())).entries == ()
-            assert "failed batches are kept in" in caplog.text  # type: ignore[attr-defined]
+            assert "failed batches are kept in" in caplog.text
 
 
 async def test_what_cannot_be_stored_is_refused_until_nats_is_back(tmp_path: Path) -> None:
