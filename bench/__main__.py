@@ -1,8 +1,9 @@
-"""`make bench`: the throughput table, the starts, and memory over a long run."""
+"""`make bench`: the throughput table, what failures cost, the starts, and memory over a long run."""
 
-from bench import memory, pubsub, startup, throughput
+from bench import failing, memory, pubsub, startup, throughput
 
 throughput.main()
 pubsub.main()
+failing.main()
 startup.main()
 memory.main()
