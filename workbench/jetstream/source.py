@@ -167,8 +167,10 @@ class JetStreamSource:
         self._settle(events, word.encode())
 
     def in_progress(self, events: Sequence[Event]) -> None:
-        """See `Source.in_progress`."""
-        self._settle(events, b"+WPI")
+        """See `Source.in_progress`. What has arrived and was not asked for yet is meant too: while
+        the engine pauses, it would otherwise use up a delivery."""
+        waiting = [event for event in self._mailbox.messages if event.token]
+        self._settle([*events, *waiting], b"+WPI")
 
     async def exhausted(self) -> list[Event]:
         """See `Source.exhausted`.
