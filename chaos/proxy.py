@@ -26,6 +26,7 @@ class Proxy:
         self.resets = 0
         self._target = target
         self._server: asyncio.Server | None = None
+        self._holder: socket.socket | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
@@ -33,11 +34,15 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen, on the same port again after `refuse`."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, reuse_port=True
+        )
         self.port = self._server.sockets[0].getsockname()[1]
+        self._release()
 
     async def aclose(self) -> None:
         self.refuse()
+        self._release()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
@@ -45,9 +50,18 @@ class Proxy:
     def refuse(self) -> None:
         """Nobody can connect any more, and whoever is connected is reset."""
         if self._server is not None:
+            # The port stays ours: else a client's own connection might be given it meanwhile.
+            self._holder = socket.socket()
+            self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._holder.bind(("127.0.0.1", self.port))
             self._server.close()
             self._server = None
         self.reset()
+
+    def _release(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     def reset(self) -> None:
         """Reset every connection, in both directions."""
