@@ -1,4 +1,4 @@
-"""`make bench`: the throughput table, what failures cost, the starts, and memory over a long run."""
+"""`make bench`: the throughput table, the cost of failures, the starts, memory over a long run."""
 
 from bench import failing, memory, pubsub, startup, throughput
 

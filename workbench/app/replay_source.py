@@ -87,6 +87,7 @@ class ReplaySource:
         self._later: list[tuple[float, int, Event]] = []
         self._work: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._claiming = 0
         self._is_stopped = False
 
     # -- for the stages' specs ---------------------------------------------------------------
@@ -110,10 +111,15 @@ class ReplaySource:
                 return events
             if self._ids:
                 continue
-            if not (self._hands or self._later or self._blocked):
-                self.is_finished.set()
+            self._look_finished()
             await self._wait()
         return []
+
+    def _look_finished(self) -> None:
+        """Also after each entry: a paused engine asks for no more."""
+        is_any_left = self._ids or self._claiming or self._hands or self._later or self._blocked
+        if not is_any_left:
+            self.is_finished.set()
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,7 +144,9 @@ class ReplaySource:
 
     async def _claim_some(self, limit: int) -> list[Event]:
         ids = [self._ids.popleft() for _ in range(min(limit, len(self._ids)))]
+        self._claiming = len(ids)
         choices = await asyncio.gather(*map(self._claim, ids))
+        self._claiming = 0
         events = []
         for choice in choices:
             if choice is None:
@@ -382,6 +390,7 @@ class ReplaySource:
             self._hands[sequence] = _Hand(choice)
             choice.event.num_delivered -= 1
             heapq.heappush(self._later, (0.0, sequence, choice.event))
+        self._look_finished()
         self._woken.set()
 
     def _deed(self, what: str, choice: Choice, note: str) -> Deed:

@@ -176,6 +176,17 @@ async def test_a_chain_goes_on_from_the_task_that_failed(world: World) -> None:
     assert account["ExternalId__c"] == (await world.rows())["c001"]["Id"]
 
 
+async def test_a_budget_used_up_by_the_last_request_does_not_hold_the_end(world: World) -> None:
+    await world.rule(NEEDS_TITLE)
+    await world.run([contact(1)])
+    await world.no_rules()
+    world.edit_flow("flow:\n", "flow:\n  api_budget: {daily_share: 0.1}\n")
+    await world.sandbox.control("POST", "/emulator/limits", {"daily_calls": 1_000, "used": 500})
+    async with world.desk as desk, asyncio.timeout(20):
+        report = await desk.replay(ReplayRequest())
+    assert report.is_all_resolved
+
+
 async def test_a_broken_flow_stops_the_replay_and_leaves_the_rest_as_it_was(world: World) -> None:
     await world.rule(NEEDS_TITLE)
     await world.run([contact(n) for n in range(60)])
