@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chaos.traffic import ATOMIC, CREATE, UPSERT
+from chaos.traffic import ATOMIC, CREATE, EVENT, UPSERT, VALUE_FIELDS
 from chaos.troubles import Crash
 from workbench.model import Event, FailedBatch
 
 __all__ = ["Books", "Ledger", "balance"]
 
 Row = Mapping[str, Any]
+
+Fates = dict[str, list[tuple[Event, list[tuple[dict[str, Any], str]]]]]
+"""By subject: events, and what the program claims of each of their records."""
 
 MUST, MAY, NOT = "must", "may", "not"
 """Whether a record is in the org: it was called written; nobody knows; it was called refused."""
@@ -32,7 +35,7 @@ class Books:
         stream: every event, in order.
         sent: the ids of those that nats-server confirmed.
         failed: failed batches of every store.
-        contacts, leads, accounts: the org's tables.
+        contacts, leads, accounts: the org's tables; bus: the fields of its platform events.
         unsettled: events that a durable still waits to hear about.
         crashes: when acknowledgements may have got lost.
     """
@@ -43,6 +46,7 @@ class Books:
     contacts: Sequence[Row]
     leads: Sequence[Row]
     accounts: Sequence[Row]
+    bus: Sequence[Row]
     unsettled: int
     crashes: Sequence[Crash]
 
@@ -70,7 +74,7 @@ def balance(books: Books) -> Ledger:
     for batch in books.failed:
         failed[batch.sequence].append(batch)
         ledger.counts[f"failed batches: {batch.kind}"] += 1
-    fates: dict[str, list[tuple[Event, list[tuple[dict[str, Any], str]]]]] = defaultdict(list)
+    fates: Fates = defaultdict(list)
     for event in books.stream:
         ledger.counts[f"events: {event.subject}"] += 1
         records = _records(event)
@@ -82,10 +86,13 @@ def balance(books: Books) -> Ledger:
         fate = [(record, _fate(n, batches)) for n, record in enumerate(records)]
         fates[event.subject].append((event, fate))
     ledger.violations += [f"event {n} is kept as failed and was not published" for n in failed]
-    _upserts(ledger, [f for _, f in fates[UPSERT]], books.contacts, "LastName")
-    _upserts(ledger, [f for _, f in fates[ATOMIC]], books.accounts, "Name")
+    _upserts(ledger, fates, UPSERT, books.contacts)
+    _upserts(ledger, fates, ATOMIC, books.accounts)
     _wholes(ledger, fates[ATOMIC], books.accounts)
-    _creates(ledger, [f for _, f in fates[CREATE]], books.leads, books.crashes)
+    leads = [(row["LastName"], _seconds(row["CreatedDate"])) for row in books.leads]
+    _creates(ledger, fates, CREATE, leads, books.crashes)
+    bus = [(fields["Message__c"], fields["CreatedDate"] / 1_000) for fields in books.bus]
+    _creates(ledger, fates, EVENT, bus, books.crashes)
     return ledger
 
 
@@ -113,13 +120,11 @@ def _fate(index: int, batches: Sequence[FailedBatch]) -> str:
     return MUST if MUST in found else MAY if MAY in found else NOT
 
 
-def _upserts(
-    ledger: Ledger, events: Sequence[Sequence[tuple[dict[str, Any], str]]], rows: Sequence[Row],
-    value_field: str,
-) -> None:  # fmt: skip
+def _upserts(ledger: Ledger, fates: Fates, subject: str, rows: Sequence[Row]) -> None:
     """By key: there when it must be, once, and as one of its events said."""
+    value_field = VALUE_FIELDS[subject]
     values: dict[str, list[tuple[Any, str]]] = defaultdict(list)
-    for fate in events:
+    for _, fate in fates[subject]:
         for record, claim in fate:
             values[record["ExternalId__c"]].append((record.get(value_field), claim))
     found: dict[str, Row] = {}
@@ -143,7 +148,7 @@ def _upserts(
         elif certain and there[value_field] != certain[-1]:
             # Two processes, or a redelivery: the documents say that this happens.
             ledger.counts["keys with an older value"] += 1
-    ledger.counts["upserted rows"] += len(found)
+    ledger.counts[f"in the org: {subject}"] += len(found)
 
 
 def _wholes(
@@ -161,34 +166,40 @@ def _wholes(
 
 def _creates(
     ledger: Ledger,
-    events: Sequence[Sequence[tuple[dict[str, Any], str]]],
-    rows: Sequence[Row],
+    fates: Fates,
+    subject: str,
+    found: Sequence[tuple[str, float]],
     crashes: Sequence[Crash],
 ) -> None:
-    """Once when it must be; twice only where a crash lies between."""
+    """Once when it must be; twice only where a crash lies between. `found` has the value and the
+    time of each that is there."""
     times: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        times[row["LastName"]].append(datetime.fromisoformat(row["CreatedDate"]).timestamp())
-    published = set()
-    for fate in events:
-        for record, claim in fate:
-            name = record.get("LastName")
-            if name is None:
-                continue
-            published.add(name)
-            created = sorted(times.get(name, []))
-            if claim == MUST and not created:
-                ledger.violations.append(f"{name} is called created and is not in the org")
-            elif claim == NOT and created:
-                ledger.violations.append(f"{name} is called refused and is in the org")
-            if len(created) > 1:
-                ledger.counts["creates doubled by a crash"] += 1
-                if not any(
-                    crash.start - _SLACK_SECONDS <= created[-1]
-                    and created[0] <= crash.end + _SLACK_SECONDS
-                    for crash in crashes
-                ):
-                    ledger.violations.append(f"{name} is in the org {len(created)} times")
-    ledger.violations += [f"{name} is in the org, never published" for name in times.keys()
-                          - published]  # fmt: skip
-    ledger.counts["created rows"] += len(rows)
+    for name, seconds in found:
+        times[name].append(seconds)
+    claims = {
+        record[VALUE_FIELDS[subject]]: claim
+        for _, fate in fates[subject]
+        for record, claim in fate
+        if VALUE_FIELDS[subject] in record
+    }
+    for name, claim in claims.items():
+        created = sorted(times.get(name, []))
+        if claim == MUST and not created:
+            ledger.violations.append(f"{name} is called created and is not in the org")
+        elif claim == NOT and created:
+            ledger.violations.append(f"{name} is called refused and is in the org")
+        if len(created) > 1:
+            ledger.counts[f"doubled by a crash: {subject}"] += 1
+            if not any(_is_between(crash, created[0], created[-1]) for crash in crashes):
+                ledger.violations.append(f"{name} is in the org {len(created)} times")
+    strangers = times.keys() - claims.keys()
+    ledger.violations += [f"{name} is in the org, never published" for name in strangers]
+    ledger.counts[f"in the org: {subject}"] += len(found)
+
+
+def _is_between(crash: Crash, first: float, last: float) -> bool:
+    return crash.start - _SLACK_SECONDS <= last and first <= crash.end + _SLACK_SECONDS
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from chaos.ledger import Books, Ledger, balance
 from chaos.traffic import STREAM, Publisher
@@ -69,7 +70,8 @@ async def run(
             ledger.counts[f"starts of process {program.name}"] = program.starts
             for event in ("batch", "failed", "redelivery", "paused", "store_failed", "stalled"):
                 ledger.counts[f"log lines: {event}"] += program.lines[event]
-        ledger.counts["connections reset"] = world.nats_proxy.resets + world.salesforce_proxy.resets
+        proxies = (world.nats_proxy, *world.salesforce_proxies)
+        ledger.counts["connections reset"] = sum(proxy.resets for proxy in proxies)
         ledger.counts["troubles"] = sum(troubles.counts.values())
     return ledger
 
@@ -96,6 +98,7 @@ async def count(
                 contacts=await world.sandbox.rows("Contact"),
                 leads=await world.sandbox.rows("Lead"),
                 accounts=await world.sandbox.rows("Account"),
+                bus=await _bus(world),
                 unsettled=await unsettled(connection),
                 crashes=crashes,
             )
@@ -122,6 +125,19 @@ async def _stream(connection: Connection) -> list[Event]:
     ):
         events += more
     return events
+
+
+async def _bus(world: World) -> list[dict[str, Any]]:
+    """The fields of every platform event, in the order of the bus."""
+    events: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        path = f"/emulator/events/CRM_Event__e?after={after}"
+        page = await world.sandbox.control("GET", path)
+        events += [event["fields"] for event in page["events"]]
+        if not page["events"]:
+            return events
+        after = page["next"]
 
 
 async def _failed(world: World) -> list[FailedBatch]:

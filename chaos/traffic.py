@@ -1,4 +1,4 @@
-"""Events for the three flows, drawn from a seed, and published until they are confirmed."""
+"""Events for the four flows, drawn from a seed, and published until they are confirmed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ from workbench.app.opening import connect_nats
 from workbench.errors import WorkbenchError
 from workbench.jetstream import Connection, Message, publish_all
 
-__all__ = ["ATOMIC", "CREATE", "STREAM", "UPSERT", "Publisher", "events"]
+__all__ = ["ATOMIC", "CREATE", "EVENT", "STREAM", "UPSERT", "VALUE_FIELDS", "Publisher", "events"]
 
 STREAM = "chaos"
-UPSERT, CREATE, ATOMIC = "chaos.upsert", "chaos.create", "chaos.atomic"
+UPSERT, CREATE = "chaos.upsert", "chaos.create"
+ATOMIC, EVENT = "chaos.atomic", "chaos.event"
+
+VALUE_FIELDS = {UPSERT: "LastName", CREATE: "LastName", ATOMIC: "Name", EVENT: "Message__c"}
+"""Where a record of each subject says which event and record it is; refused without it."""
 
 _TRY_AGAIN_SECONDS = 0.3
 
 
 def events(source: random.Random) -> Iterator[Message]:
     """Events without end: upserts with new keys and known ones, creates, events that are written
-    whole or not at all; one in twenty is refused, some are no JSON."""
+    whole or not at all, platform events; one in twenty is refused, some are no JSON."""
     keys: list[str] = []
     number = 0
     while True:
         number += 1
-        subject = source.choices((UPSERT, CREATE, ATOMIC), (6, 3, 2))[0]
-        count = 1 if subject == CREATE else source.randint(2 if subject == ATOMIC else 1, 4)
+        subject = source.choices((UPSERT, CREATE, ATOMIC, EVENT), (6, 3, 2, 3))[0]
+        most = {UPSERT: 4, ATOMIC: 4}.get(subject, 1)
+        count = source.randint(2 if subject == ATOMIC else 1, most)
         records = [_record(source, subject, number, n, keys) for n in range(count)]
         if source.random() < 0.05:
-            source.choice(records).pop("Name" if subject == ATOMIC else "LastName")
+            bad = source.choice(records)
+            del bad[VALUE_FIELDS[subject]]
+            bad |= {"Nonsense__c": "x"} if subject == EVENT else {}
         data = b"{no json" if source.random() < 0.01 else json.dumps(records).encode()
         yield Message(subject, data, id=f"e{number}")
 
@@ -43,6 +50,8 @@ def _record(
     value = f"v{number}-{place}"
     if subject == CREATE:
         return {"LastName": value, "Company": "Chaos AS"}
+    if subject == EVENT:
+        return {"Message__c": value}
     if subject == ATOMIC:
         return {"ExternalId__c": f"a{number}-{place}", "Name": value}
     if place or not keys or source.random() < 0.6:

@@ -64,26 +64,31 @@ def _fault(*texts: str) -> _Trouble:
 
 @asynccontextmanager
 async def _salesforce_unreachable(world: World, source: random.Random) -> AsyncIterator[None]:
-    world.salesforce_proxy.refuse()
+    for proxy in world.salesforce_proxies:
+        proxy.refuse()
     try:
         yield
     finally:
-        await world.salesforce_proxy.start()
+        for proxy in world.salesforce_proxies:
+            await proxy.start()
 
 
 @asynccontextmanager
 async def _salesforce_reset(world: World, source: random.Random) -> AsyncIterator[None]:
-    world.salesforce_proxy.reset()
+    for proxy in world.salesforce_proxies:
+        proxy.reset()
     yield
 
 
 @asynccontextmanager
 async def _salesforce_stalled(world: World, source: random.Random) -> AsyncIterator[None]:
-    world.salesforce_proxy.stall()
+    for proxy in world.salesforce_proxies:
+        proxy.stall()
     try:
         yield
     finally:
-        world.salesforce_proxy.flow()
+        for proxy in world.salesforce_proxies:
+            proxy.flow()
 
 
 @asynccontextmanager
@@ -192,7 +197,13 @@ TROUBLES = (
     Trouble("answers slow", _fault("latency:200ms-1500ms:0.5")),
     Trouble("too many concurrent requests", _fault("limit:concurrent,share=0.3")),
     Trouble("sessions expire", _fault("expire,every=15")),
-    Trouble("Salesforce down", _fault("status:503"), (6.0, 12.0)),
+    Trouble("Pub/Sub calls refused", _fault("pubsub-status:UNAVAILABLE:0.2", "pubsub-event:0.03")),
+    Trouble("Pub/Sub streams torn", _fault("pubsub-reset:0.1", "pubsub-drop:0.1")),
+    Trouble(
+        "Pub/Sub slow and out of order", _fault("pubsub-latency:100ms", "pubsub-late:50ms:0.2")
+    ),
+    Trouble("Pub/Sub sessions expire, schema changes", _fault("pubsub-expire", "pubsub-schema")),
+    Trouble("Salesforce down", _fault("status:503", "pubsub-status:UNAVAILABLE"), (6.0, 12.0)),
     Trouble("Salesforce unreachable", _salesforce_unreachable, (2.0, 10.0)),
     Trouble("Salesforce connections reset", _salesforce_reset, (0.0, 0.1)),
     Trouble("Salesforce stalled", _salesforce_stalled, (1.0, 4.0)),

@@ -10,14 +10,14 @@ from typing import Any
 
 from chaos.program import Program
 from chaos.proxy import Proxy
-from chaos.traffic import ATOMIC, CREATE, STREAM, UPSERT
+from chaos.traffic import ATOMIC, CREATE, EVENT, STREAM, UPSERT
 from workbench.app.settings import Settings
-from workbench.sandbox import Sandbox, SandboxOptions
+from workbench.sandbox import Sandbox
 from workbench.sandbox.nats import NatsServer
 
 __all__ = ["DURABLES", "World"]
 
-DURABLES = {UPSERT: "upsert", CREATE: "create", ATOMIC: "atomic"}
+DURABLES = {UPSERT: "upsert", CREATE: "create", ATOMIC: "atomic", EVENT: "event"}
 """Durable (and flow) of each subject."""
 
 # Short waits: the whole redelivery schedule is over in five seconds, an outage lasts longer.
@@ -51,15 +51,16 @@ _SINKS: dict[str, dict[str, Any]] = {
         "external_id_field": "ExternalId__c",
         "all_or_none": True,
     },
+    EVENT: {"topic": "/event/CRM_Event__e", "endpoint": "{{env.PUBSUB_ADDR}}"},
 }
 
 
 class World:
     """Open it once; everything in it is gone when the block ends.
 
-    Two processes share the upserts, whole and by record; one more, with its failed batches in a
-    file, creates. All of them reach NATS and Salesforce through proxies; what judges them does
-    not.
+    Two processes share the upserts, whole and by record; a third, with its failed batches in a
+    file, creates; a fourth publishes platform events. All of them reach NATS and Salesforce
+    through proxies; what judges them does not.
 
     Args:
         source: settings of the sources in place of those that are made for trouble.
@@ -68,7 +69,7 @@ class World:
     def __init__(self, folder: Path, source: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
         self._source = {**_SOURCE, **(source or {})}
-        self.sandbox = Sandbox(SandboxOptions(pubsub=False))
+        self.sandbox = Sandbox()
         self.programs: list[Program] = []
         self._stack = AsyncExitStack()
 
@@ -83,6 +84,10 @@ class World:
         return Settings({}, self.sandbox.environment)
 
     @property
+    def salesforce_proxies(self) -> tuple[Proxy, Proxy]:
+        return self.rest_proxy, self.pubsub_proxy
+
+    @property
     def failed_files(self) -> list[Path]:
         """Where failed batches may lie beside the stream."""
         return [
@@ -94,7 +99,8 @@ class World:
         await self._stack.enter_async_context(self.sandbox)
         environment = self.sandbox.environment
         self.nats_proxy = await self._proxy(environment["NATS_URL"])
-        self.salesforce_proxy = await self._proxy(environment["SF_LOGIN_URL"])
+        self.rest_proxy = await self._proxy(environment["SF_LOGIN_URL"])
+        self.pubsub_proxy = await self._proxy(environment["PUBSUB_ADDR"])
         env_file = self._write_environment()
         for subject, name in DURABLES.items():
             self._write_flow(subject, name)
@@ -104,12 +110,13 @@ class World:
             ("one", ("upsert.yaml", "atomic.yaml"), ()),
             ("two", ("upsert.yaml", "atomic.yaml"), ()),
             ("three", ("create.yaml",), ("--failed-dir", self.folder / "create-failed")),
+            ("four", ("event.yaml",), ()),
         ):
             program = Program(name, (*flows, *common, *more), env, self.folder)
             await program.start()
             self._stack.push_async_callback(program.stop)
             self.programs.append(program)
-        for program, count in zip(self.programs, (2, 2, 1), strict=True):
+        for program, count in zip(self.programs, (2, 2, 1, 1), strict=True):
             await program.says("started", count)
         return self
 
@@ -125,13 +132,14 @@ class World:
     def _write_environment(self) -> Path:
         """As the sandbox would, with the proxies' addresses."""
         values = dict(self.sandbox.environment)
-        login_url = f"http://127.0.0.1:{self.salesforce_proxy.port}"
+        login_url = f"http://127.0.0.1:{self.rest_proxy.port}"
         credentials = json.loads(Path(values["SF_CREDENTIALS"]).read_text())
         path = self.folder / "salesforce.json"
         path.touch(0o600)
         path.write_text(json.dumps({**credentials, "login_url": login_url}))
         values["SF_CREDENTIALS"] = str(path)
         values["SF_LOGIN_URL"] = login_url
+        values["PUBSUB_ADDR"] = f"127.0.0.1:{self.pubsub_proxy.port}"
         values["NATS_URL"] = f"nats://127.0.0.1:{self.nats_proxy.port}"
         env_file = self.folder / "sandbox.env"
         env_file.touch(0o600)
@@ -140,9 +148,10 @@ class World:
 
     def _write_flow(self, subject: str, name: str) -> None:
         source = {**self._source, "subject": subject, "durable_name": name}
+        kind = f"salesforce_{'pubsubapi_publisher' if subject == EVENT else 'restapi_composite'}"
         tasks = [
             {"nats_jetstream_subscriber": source},
-            {"salesforce_restapi_composite": {**_SINK, **_SINKS[subject]}},
+            {kind: {**_SINK, **_SINKS[subject]}},
         ]
         text = json.dumps({"flow": {"name": name, "tasks": tasks}}, indent=1)  # JSON is YAML
         (self.folder / f"{name}.yaml").write_text(text)

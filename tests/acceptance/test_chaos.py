@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.run import run
+from chaos.traffic import CREATE, EVENT, UPSERT
 
 
 @pytest.mark.timeout(240)
@@ -15,5 +16,6 @@ async def test_in_trouble_of_every_kind_the_books_balance(tmp_path: Path) -> Non
     ledger = await run(6, 12.0, 40.0, tmp_path, said.append)
     assert ledger.violations == [], "\n".join(said)
     assert ledger.counts["troubles"] >= 4
-    assert ledger.counts["upserted rows"] > 100
-    assert ledger.counts["created rows"] > 10
+    assert ledger.counts[f"in the org: {UPSERT}"] > 100
+    assert ledger.counts[f"in the org: {CREATE}"] > 10
+    assert ledger.counts[f"in the org: {EVENT}"] > 10

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chaos.ledger import Books, balance
-from chaos.traffic import ATOMIC, CREATE, UPSERT
+from chaos.traffic import ATOMIC, CREATE, EVENT, UPSERT
 from chaos.troubles import Crash
 from tests.conformance.test_failed_store import batch
 from workbench.model import Event, FailedBatch, FailedRecord
@@ -47,8 +47,9 @@ def books() -> Books:
                 {"ExternalId__c": "a2", "Name": "v5"},
             ),
             Event(UPSERT, b"{no", {"Nats-Msg-Id": "e5"}, "chaos", 5),
+            event(6, EVENT, {"Message__c": "v6"}),
         ],
-        sent={"e1", "e2", "e3", "e4", "e5"},
+        sent={"e1", "e2", "e3", "e4", "e5", "e6"},
         failed=[failed(2, "refused", "written", "refused"), failed(5, "unfit")],
         contacts=[{"ExternalId__c": "k1", "LastName": "v2"}],
         leads=[{"LastName": "v3", "CreatedDate": second(1)}],
@@ -56,6 +57,7 @@ def books() -> Books:
             {"ExternalId__c": "a1", "Name": "v4"},
             {"ExternalId__c": "a2", "Name": "v5"},
         ],
+        bus=[{"Message__c": "v6", "CreatedDate": int(NOON * 1_000)}],
         unsettled=0,
         crashes=[],
     )
@@ -82,6 +84,7 @@ TWICE = [{"LastName": "v3", "CreatedDate": second(n)} for n in (1, 20)]
             "event 9 is kept as failed and was not published",
         ),
         ({"leads": []}, "v3 is called created and is not in the org"),
+        ({"bus": []}, "v6 is called created and is not in the org"),
         ({"leads": TWICE}, "v3 is in the org 2 times"),
         ({"leads": [{"LastName": "v8", "CreatedDate": second(1)}]}, "v8 is in the org, never"),
         ({"accounts": [{"ExternalId__c": "a1", "Name": "v4"}]}, "e4 is written in part"),
