@@ -81,6 +81,8 @@ class _Root(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # While a shell asks for completions, no word yet means that any command may come.
         is_open = ctx.resilient_parsing and not args
+        if args and not ctx.resilient_parsing:
+            _refuse_misspelt(args[0])
         return super().parse_args(ctx, args if is_open else _with_command(args))
 
     def shell_complete(
@@ -92,6 +94,23 @@ class _Root(click.Group):
             for option in (_HEADLESS, "--help", "--version")
             if incomplete.startswith("-") and option.startswith(incomplete)
         ]
+
+
+def _refuse_misspelt(word: str) -> None:
+    """A word that is nearly a command, and no file, is not meant as a path.
+
+    Raises:
+        click.UsageError: with the command that was probably meant.
+    """
+    if word in _COMMANDS or word in _UNNAMED or word.startswith("-") or os.path.exists(word):
+        return
+    import difflib
+
+    meant = difflib.get_close_matches(word, _COMMANDS, n=1, cutoff=0.6)
+    if meant:
+        raise click.UsageError(
+            f"there is no command {word!r}, and no such file; did you mean {meant[0]!r}?"
+        )
 
 
 def _with_command(args: list[str]) -> list[str]:

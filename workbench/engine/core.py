@@ -82,6 +82,12 @@ class Core:
         """Events in hand by stream sequence, oldest first."""
         return self.ledger.held
 
+    def is_return_due(self, now: float) -> bool:
+        """Whether an event that was sent back may come any moment: whoever waits for its keys
+        waits for it, so there must be room for it whatever else is held."""
+        parking = self._parking
+        return any(s not in self.held and parking.is_due(s, now) for s in parking)
+
     @property
     def outbox(self) -> Outbox:
         """What the stream is to be told; whoever tells it empties it."""

@@ -245,8 +245,17 @@ class Engine:
 
     def _limit(self) -> int:
         """How many more events may be asked for now."""
+        if not self._gate.is_open:
+            return 0
+        room = self._free()
+        if room < 1 and self._core.is_return_due(self._clock.monotonic()):
+            return 1  # all room may be taken by those who wait for the one that comes back
+        return room
+
+    def _free(self) -> int:
+        """How many more events there is room for."""
         core = self._core
-        if not self._gate.is_open or core.ledger.held_bytes >= MAX_HELD_BYTES:
+        if core.ledger.held_bytes >= MAX_HELD_BYTES:
             return 0
         # Records that wait for another of their key take room in memory, but not in the requests.
         waiting = sum(stage.lanes.waiting for stage in core.stages)

@@ -91,6 +91,10 @@ class Parking:
         """Events that another process took, or the stream lost."""
         return [sequence for sequence, parked in self._parked.items() if parked.until <= now]
 
+    def is_due(self, sequence: int, now: float) -> bool:
+        """Whether the time has come at which the stream delivers the event again."""
+        return self._parked[sequence].until - SLACK_SECONDS <= now
+
     def extend(self, sequence: int, now: float) -> None:
         """Keep an event that is in hand again."""
         self._parked[sequence].until = now + SLACK_SECONDS

@@ -240,6 +240,27 @@ async def test_a_later_event_of_the_key_waits_for_one_that_was_sent_back() -> No
     assert sink.rows["a"]["n"] == 2
 
 
+async def test_a_crowd_that_waits_for_a_key_leaves_room_for_the_one_that_comes_back() -> None:
+    policy = RetryPolicy(max_attempts=1, backoff_seconds=(10.0,), max_deliver=3)
+    tries = 0
+
+    def script(batch: Batch) -> list[Outcome]:
+        nonlocal tries
+        tries += 1
+        return [Deferred("UNABLE_TO_LOCK_ROW", "x") if tries == 1 else Written("id")] * len(batch)
+
+    sink = MemorySink(script=script)
+    bench = Bench({"upsert": sink}, specs={"upsert": {"policy": policy}}, max_held_events=3)
+    async with running(bench):
+        bench.source.publish(encode({"ExternalId__c": "A", "n": 1}))
+        await bench.until(lambda: bool(bench.source.naked))
+        for number in range(2, 7):
+            bench.source.publish(encode({"ExternalId__c": "A", "n": number}))
+        await bench.clock.advance(25.0)
+        assert sorted(bench.source.acked) == [1, 2, 3, 4, 5, 6]
+    assert [record["n"] for record in sink.writes] == [1, 2, 3, 4, 5, 6]
+
+
 async def test_an_hour_of_outage_leaves_the_stream_where_it_was() -> None:
     sink = MemorySink()
     policy = RetryPolicy(max_attempts=4, backoff_seconds=(1.0, 10.0), max_deliver=5)
