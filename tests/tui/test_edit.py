@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList, TextArea
 from tests.tui.support import FLOW, NASTY, FakeDesk, application, opened, write_flow
 from workbench.model import Event
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.files import read_text
+from workbench.tui.files import read_bytes, read_text
 from workbench.tui.screens.edit.find_bar import FindBar
 from workbench.tui.screens.edit.screen import EditScreen
 from workbench.tui.widgets.completion_list import CompletionList
@@ -34,6 +34,10 @@ async def settled(pilot: Pilot[None]) -> EditScreen:
 def line_of(text: str) -> int:
     """The line of the sample flow, from 1, that holds this."""
     return next(number for number, line in enumerate(FLOW.split("\n"), 1) if text in line)
+
+
+def write_bytes(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())
 
 
 def told(app: WorkbenchApp) -> list[str]:
@@ -494,3 +498,20 @@ async def test_the_problem_list_goes_to_the_place(flow: Path) -> None:
         await pilot.press("enter")
         assert screen.editor.cursor_location[0] == screen.editor.problems[place].line - 1
         assert screen.focused is screen.editor
+
+
+async def test_odd_line_ends_are_not_changed_by_being_shown(flow: Path) -> None:
+    odd = FLOW.replace("\n", "\r\n", 3) + "# a\x0cb\x85c\u2028d\n"
+    write_bytes(flow, odd)
+    app = application(flow)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        assert screen.file is not None
+        assert not screen.file.is_dirty
+        await pilot.press("x")
+        assert screen.file.is_dirty
+        await pilot.press("ctrl+z")
+        await settled(pilot)
+        assert not screen.file.is_dirty
+        await pilot.press("ctrl+s")
+        assert read_bytes(flow, 10_000) == odd.encode()

@@ -100,7 +100,6 @@ class Health:
     ack_pending: int | None = None
     max_ack_pending: int | None = None
     redelivered: int | None = None
-    oldest_seconds_left: float | None = None
     facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 

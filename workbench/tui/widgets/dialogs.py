@@ -236,6 +236,11 @@ class TypeDialog(ModalScreen[str | None]):
             yield area
             yield Static("", classes="dialog--wrong", id="dialog-wrong", markup=False)
 
+    def on_mount(self) -> None:
+        area = self.query_one(TextArea)
+        area.focus()
+        area.select_all()  # typing replaces what is offered; an arrow key begins to edit it
+
     def action_done(self) -> None:
         text = self.query_one(TextArea).text
         wrong = self._wrong(text)

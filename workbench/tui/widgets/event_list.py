@@ -383,7 +383,7 @@ class _Columns:
         rest = max(0, width - fixed - 2)
         self.key = 0 if width < 74 else min(18, rest // 4)
         rest -= self.key + (1 if self.key else 0)
-        self.subject = max(6, min(40, int(rest * 0.45)))
+        self.subject = max(6, min(40, int(rest * 0.4)))
         self.state = max(6, rest - self.subject)
 
 

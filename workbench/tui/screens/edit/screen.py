@@ -69,6 +69,7 @@ class EditScreen(PlaceScreen):
         self._known: dict[Path, tuple[Problem, ...]] = {}
         self._previewer: Previewer | None = None
         self._explained: tuple[str | int, ...] = ()
+        self._as_opened = ("", "")
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -120,6 +121,7 @@ class EditScreen(PlaceScreen):
         else:
             editor.read_only = False
             editor.open_text(file.text)
+            self._as_opened = (editor.text, file.text)
             editor.move_cursor(file.cursor)
             self._title()
             self.samples.append(made_up(file.text))
@@ -175,8 +177,12 @@ class EditScreen(PlaceScreen):
 
     @on(TextArea.Changed, "#editor")
     def _typed(self) -> None:
-        if self.file is not None and self.file.text != self.editor.text:
-            self.file.text = self.editor.text
+        shown, meant = self._as_opened
+        text = self.editor.text
+        if text == shown:
+            text = meant  # odd line ends are changed by an edit only, not by being shown
+        if self.file is not None and self.file.text != text:
+            self.file.text = text
             self._title()
             self.recheck()
 
