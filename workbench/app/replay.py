@@ -36,6 +36,9 @@ _SOURCE = "failed batches"
 _MAX_HELD = 500
 _AT_ONCE = 16
 
+_LINGER_SECONDS = 0.2
+"""Claiming takes longer than a flow lingers, and requests shall be as full as the plan says."""
+
 _WAITS_SECONDS = (1.0, 10.0)
 """A person waits for a replay, so what is not written after these waits stays open."""
 
@@ -286,7 +289,11 @@ class Replayer:
             if name == task.name:
                 ordered = order_key if task.order_key is not None else None
                 spec = dataclasses.replace(
-                    spec, upstreams=(_SOURCE,), render=render, order_key=ordered
+                    spec,
+                    upstreams=(_SOURCE,),
+                    render=render,
+                    order_key=ordered,
+                    linger_seconds=max(spec.linger_seconds, _LINGER_SECONDS),
                 )
             specs.append(spec)
         return Engine(

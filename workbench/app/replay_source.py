@@ -34,7 +34,7 @@ from workbench.observe import BatchAnswered, FlowPaused, Notice
 
 __all__ = ["ReplaySource"]
 
-_AT_ONCE = 64
+_AT_ONCE = 200
 """Entries that are claimed at the same time."""
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.25

@@ -187,6 +187,19 @@ async def test_a_budget_used_up_by_the_last_request_does_not_hold_the_end(world:
     assert report.is_all_resolved
 
 
+async def test_it_takes_as_many_requests_as_were_told(world: World) -> None:
+    await world.rule(NEEDS_TITLE)
+    await world.run([contact(n) for n in range(1_010)])
+    await world.no_rules()
+    async with world.desk as desk:
+        plan = await desk.dry_run(ReplayRequest(), ask_org=True)
+        assert plan.requests == 6
+        await world.sandbox.control("DELETE", "/emulator/requests")
+        assert (await desk.replay(ReplayRequest())).is_all_resolved
+    requests = (await world.sandbox.control("GET", "/emulator/requests"))["requests"]
+    assert len([r for r in requests if "composite" in r["path"]]) == plan.requests
+
+
 async def test_a_broken_flow_stops_the_replay_and_leaves_the_rest_as_it_was(world: World) -> None:
     await world.rule(NEEDS_TITLE)
     await world.run([contact(n) for n in range(60)])
