@@ -10,7 +10,7 @@ from typing import Any
 from workbench.app.failed_desk import FailedDesk
 from workbench.app.replay_choice import Edit, ReplayRequest
 from workbench.codec import decode
-from workbench.errors import RenderError, SettingsError
+from workbench.errors import FlowError, NotKeptError, RenderError, SettingsError
 from workbench.failed import patch as json_patch
 from workbench.model import EntryFilter
 
@@ -98,24 +98,29 @@ async def assigned(
     meant: EntryFilter,
     edits: Mapping[str, Edit],
     operation: Mapping[str, Any],
-) -> dict[str, Edit]:
+) -> tuple[dict[str, Edit], list[tuple[str, str]]]:
     """The edits after an operation on the records of these entries that failed as `meant` says by
-    code and field.
+    code and field; and the entries for which it could not be done, with a sentence why.
 
     Raises:
-        WorkbenchError: an entry can't be replayed, or the operation does not fit a record.
+        DeadLetterError: the store can't be read.
     """
     found = dict(edits)
+    skipped: list[tuple[str, str]] = []
     for id in ids:
         wanted = EntryFilter(code=meant.code, field=meant.field, ids=frozenset({id}))
         request = ReplayRequest(wanted, edits=edits, accept_duplicates=True)
-        before = {item.index: item.after for item in await desk.records(id, request)}
-        after = await desk.records(id, replace(request, patch=[operation]))
+        try:
+            before = {item.index: item.after for item in await desk.records(id, request)}
+            after = await desk.records(id, replace(request, patch=[operation]))
+        except (SettingsError, FlowError, RenderError, NotKeptError) as error:
+            skipped.append((id, str(error)))
+            continue
         changed = {item.index: item.after for item in after if item.after != before[item.index]}
         if changed:
             known = found.get(id, Edit())
             found[id] = Edit({**known.records, **changed}, known.data)
-    return found
+    return found, skipped
 
 
 def read_patch(path: Path) -> list[dict[str, Any]]:

@@ -187,7 +187,7 @@ class WorkbenchApp(App[None]):
 
     def _sample(self) -> None:
         self.runs.sample()
-        self.failed.look(self.file)
+        self.failed.look(self.file, self.runs.failed())
         self.update_status()
         screen = self.screen
         if isinstance(screen, PlaceScreen) and screen.is_mounted:
@@ -214,7 +214,7 @@ class WorkbenchApp(App[None]):
                 self.file,
                 self.runs.run_of(path),
                 self.runs.store_of(path),
-                self.runs.failed() if self.failed.count is None else self.failed.count,
+                self.failed.shown(self.runs.failed()),
                 self.desk.is_sandbox,
                 self.failed.session if self.failed.is_replaying else None,
             )

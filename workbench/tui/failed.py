@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import SettingsError, WorkbenchError
+from workbench.errors import DeadLetterError, SettingsError, WorkbenchError
 from workbench.tui.files import OpenFile
 from workbench.tui.port import Desk
 
@@ -26,17 +26,20 @@ class Failed:
     Attributes:
         count: records (events where no record was made of them) that are open; None where the
             store was not heard of yet, or not lately.
+        is_away: whether the store was asked last, and did not tell.
         session: the replay in progress, or the last one.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.count: int | None = None
+        self.is_away = False
         self.session: ReplaySession | None = None
         self._desk = desk
         self._known: tuple[Path, str, FailedDesk] | None = None
         self._task: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
         self._next_count = 0.0
+        self._given_up = 0
 
     def desk_of(self, file: OpenFile | None) -> FailedDesk:
         """The failed batches that lie where the file, as it is saved, keeps them.
@@ -56,17 +59,28 @@ class Failed:
 
     # -- counting ------------------------------------------------------------------------------
 
-    def look(self, file: OpenFile | None) -> None:
+    def shown(self, given_up: int) -> int | None:
+        """The count for the line on top, None where the store is away; `given_up` is what the runs
+        of this application have given up so far, which tells what failed since the store was
+        counted."""
+        if self.count is not None:
+            return self.count + given_up - self._given_up
+        return None if self.is_away and not given_up else given_up
+
+    def look(self, file: OpenFile | None, given_up: int) -> None:
         """Count anew in the background, when it is time to."""
         now = asyncio.get_running_loop().time()
         if now >= self._next_count and (self._counting is None or self._counting.done()):
             self._next_count = now + _COUNT_SECONDS
+            self._given_up = given_up
             self._counting = asyncio.create_task(self._count(file), name="failed-count")
 
     async def _count(self, file: OpenFile | None) -> None:
+        self.is_away = False
         try:
             counts = await self.desk_of(file).counts()
-        except WorkbenchError:
+        except WorkbenchError as error:
+            self.is_away = isinstance(error, DeadLetterError)
             # Whoever wants to know why finds the sentence at the place of failed batches.
             self.count = None
             self._next_count += _AFTER_ERROR_SECONDS

@@ -36,7 +36,7 @@ def status_parts(
     file: OpenFile | None,
     run: Run | None,
     store: Store | None,
-    failed: int,
+    failed: int | None,
     is_sandbox: bool,
     replay: ReplaySession | None = None,
 ) -> tuple[Part, ...]:
@@ -60,7 +60,7 @@ def status_parts(
         word = f"replay {replay.done:,}/{replay.total:,}"
         word += f" {replay.state}" if replay.state != "running" else ""
         parts.append(Part("", word, "warning", "app.mode_failed"))
-    badge = f"✗ {failed:,} failed" if failed else "0 failed"
+    badge = f"✗ {failed:,} failed" if failed else "0 failed" if failed == 0 else "failed –"
     short = f"✗ {failed:,}" if failed else ""
     parts.append(Part("", badge, "error" if failed else "", "app.mode_failed", short))
     return tuple(parts)

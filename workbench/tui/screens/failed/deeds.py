@@ -3,6 +3,7 @@ them out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -64,9 +65,11 @@ async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
     if text is None:
         return
     before = screen.edits
-    screen.take_edits(await assigned(desk, ids, meant, before, assignment(text)))
+    edits, skipped = await assigned(desk, ids, meant, before, assignment(text))
+    screen.take_edits(edits)
     count = sum(len(edit.records) for id, edit in screen.edits.items() if edit != before.get(id))
     screen.workbench.tell(f"{text}: {_records(count)} edited; d shows what would be sent")
+    _tell_skipped(screen, skipped)
 
 
 async def dry_run(screen: FailedScreen, desk: FailedDesk) -> None:
@@ -125,10 +128,16 @@ async def discard(screen: FailedScreen, desk: FailedDesk) -> None:
     if reason is None:
         return
     result = await desk.discard(EntryFilter(ids=frozenset(ids)), reason.strip())
-    app = screen.workbench
-    app.tell(f"{len(result.discarded):,} discarded")
-    for id, why in result.skipped[:3]:
-        app.tell(f"{id}: {why}", severity="warning")
+    screen.workbench.tell(f"{len(result.discarded):,} discarded")
+    _tell_skipped(screen, result.skipped)
+
+
+def _tell_skipped(screen: FailedScreen, skipped: Sequence[tuple[str, str]]) -> None:
+    """One notice, however many there are."""
+    if skipped:
+        id, why = skipped[0]
+        more = f", and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
+        screen.workbench.tell(f"left alone: {id}: {why}{more}", severity="warning")
 
 
 def _records(count: int) -> str:

@@ -73,7 +73,7 @@ What failed alike, with how many records. **g** groups by code and field, by fie
     def _draw(self) -> None:
         width = max(20, self.scrollable_content_region.width - 1)
         records = sum(group.records for group in self._groups.values())
-        lines = [fit(f"  all: {self._entries:,} batches, {records:,} records", width)]
+        lines = [fit(f"  all: {_all(self._entries, records)}", width)]
         lines += [_group_line(self._groups[key], width) for key in self._order]
         if lines == self._drawn:
             return
@@ -98,6 +98,11 @@ What failed alike, with how many records. **g** groups by code and field, by fie
             self.post_message(self.Chosen())
 
 
+def _all(entries: int, records: int) -> str:
+    batches = "1 batch" if entries == 1 else f"{entries:,} batches"
+    return f"{batches}, {'1 record' if records == 1 else f'{records:,} records'}"
+
+
 def _group_line(group: EntryGroupCount, width: int) -> str:
     """`37 CODE  Field`; the code gives way first."""
     count = f"✗ {group.records or group.entries:,} "
@@ -110,7 +115,8 @@ def _group_line(group: EntryGroupCount, width: int) -> str:
 
 
 class RecordList(OptionList):
-    """The records of an entry, each with what became of it. Posts `Chosen`."""
+    """The records of an entry, each with what became of it, the failed ones first. Posts
+    `Chosen`."""
 
     HELP = """
 # Records
@@ -124,7 +130,7 @@ One line for each record of the event: what became of it, and why. **e** edits t
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False, classes="pane")
-        self._records: Sequence[FailedRecord] = ()
+        self._records: list[FailedRecord] = []
         self._of = ""
         self._width = 0
 
@@ -139,11 +145,11 @@ One line for each record of the event: what became of it, and why. **e** edits t
     def show(self, entry: Entry | None, code: str, field: str) -> None:
         """List the entry's records; the highlight goes to the first of this code and field, and
         stays where it is when the same entry is shown again."""
-        records = entry.batch.records if entry is not None else ()
-        if len(records) > _MOST_RECORDS and entry is not None:
-            records = entry.batch.failures[:_MOST_RECORDS]
+        every = entry.batch.records if entry is not None else ()
+        # What failed comes first: it is what the entry is about.
+        records = sorted(every, key=lambda record: record.outcome == "written")[:_MOST_RECORDS]
         same = entry is not None and entry.id == self._of and len(records) == len(self._records)
-        if same and list(records) == list(self._records):
+        if same and records == self._records:
             return
         at = self.highlighted if same else _first(records, code, field)
         self._records, self._of = records, entry.id if entry else ""

@@ -10,7 +10,7 @@ from workbench.tui.text import clean, clip
 
 __all__ = ["ReplayBox"]
 
-_BAR = 30
+_BAR = 24
 _MOST_TOLD = 3
 
 
@@ -76,9 +76,9 @@ def _body(session: ReplaySession) -> Content:
         (f"{session.ok:,} resolved", "$text-success" if session.ok else ""),
         "   ",
         (f"{session.again:,} failed again", "bold $text-error" if session.again else ""),
-        "   ",
-        (f"{session.left_alone:,} left alone", "$text-warning" if session.left_alone else ""),
     ]
+    if session.left_alone:
+        pieces += ["   ", (f"{session.left_alone:,} left alone", "$text-warning")]
     for id, note in session.told[-_MOST_TOLD:]:
         pieces += ["\n", ("✗ ", "$text-error"), clip(clean(f"{id}  {note}"), 200)]
     if session.state != "ended":

@@ -277,7 +277,9 @@ class FailedScreen(PlaceScreen):
         try:
             case = await load(desk, current.id, self.edits)
         except WorkbenchError as error:
-            self.story_view.show(f"✗ {error}")
+            if self.case is None or self.case.entry.id != current.id:
+                self._show_case(None)
+                self.story_view.show(f"✗ {error}")
         else:
             self._show_case(case)
 
