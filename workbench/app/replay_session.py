@@ -109,6 +109,7 @@ class ReplaySession:
     def resume(self) -> None:
         """Go on after a pause; the next pause by itself takes as many failures again."""
         if self.state == "paused":
+            self.state, self.cause = "running", ""
             self._in_a_row = 0
             self._go.set()
 
