@@ -359,9 +359,10 @@ class Engine:
             self._tell(StoreFailed(self.flow, [event for event, _ in failed], str(error)))
         else:
             now = self._clock.monotonic()
-            for event, batches in failed:
+            events = [event for event, _ in failed]
+            for event in events:
                 core.ledger.stored(event, now)
-                self._source.term([event], f"kept as failed batch {batches[0].id}")
+            self._source.term(events, f"flow {self.flow} keeps it as a failed batch")
             self._tell(EventsSettled(self.flow, terminated=failed))
         self._pump()
 

@@ -32,10 +32,15 @@ def outcome_name(outcome: Outcome) -> str:
     return "rolled_back" if name == "RolledBack" else name.lower()
 
 
-@lru_cache(maxsize=256)  # the records of a request share its time
 def iso(seconds: float) -> str:
     """An epoch time as ISO 8601, UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds")
+    milliseconds = round(seconds * 1000)
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=256)  # thousands of events share a second
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def attempt_of(unit: Unit, answer: Answer, offset: int, now: float) -> Attempt:
