@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from workbench.model import Event
@@ -94,12 +94,29 @@ class Mailbox:
         self.bell.clear()
 
 
+async def _cancellable(waiting: Coroutine[Any, Any, Any]) -> Any:
+    """Wait for what nats-py waits for; a cancellation is never lost.
+
+    nats-py waits with `asyncio.wait_for`, which in Python 3.11 returns the answer in place of being
+    cancelled where both come at once: a loop around it would go on for ever, and whoever waits for
+    its end too. (https://github.com/python/cpython/issues/86296, 2026-11-23; mended in 3.12.)
+    """
+    task = asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({task})
+        return task.result()
+    finally:
+        if not task.cancel() and not task.cancelled():
+            task.exception()  # looked at, so that nobody reports it as forgotten
+
+
 class NatsClient(_Client):  # type: ignore[misc, valid-type]
     """One NATS connection that keeps its promises.
 
     - TLS that was asked for is used, on every connection and reconnection, or there is none.
     - A late PONG, or an -ERR in mid-session, leads to a reconnection and not to a dead client.
     - Settlements can be written without awaiting, many in one buffer.
+    - Whoever is cancelled while waiting for an answer is cancelled.
 
     `dialled` is the server last tried, host:port, and `greeting` the INFO that this try has got.
     """
@@ -121,6 +138,15 @@ class NatsClient(_Client):  # type: ignore[misc, valid-type]
         """The INFO line of the connected server."""
         info: Mapping[str, Any] = self._server_info
         return info
+
+    async def request(self, *args: Any, **given: Any) -> Any:
+        return await _cancellable(super().request(*args, **given))
+
+    async def flush(self, timeout: float = 10) -> None:
+        await _cancellable(super().flush(timeout))
+
+    async def rtt(self, timeout: float = 10) -> float:
+        return float(await _cancellable(super().rtt(timeout)))
 
     async def _connect_to_server(self, s: Any) -> None:
         self.dialled, self.greeting = s.uri.netloc, {}

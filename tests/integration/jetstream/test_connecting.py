@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import nkeys
 import pytest
+from nats.aio.client import Client
 
 from tests.integration.jetstream.certificates import Authority
 from tests.integration.jetstream.conftest import until
@@ -245,3 +247,23 @@ async def test_closing_while_the_server_is_away(own_server: NatsServer) -> None:
     await until(lambda: not connection.is_connected)
     connection.client.write_soon(b"PUB x 0\r\n\r\n")
     await asyncio.wait_for(connection.aclose(), 5)
+
+
+async def test_closing_ends_though_a_cancellation_meets_an_answer(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does it in nats-py, once in a great many times."""
+    is_waiting = asyncio.Event()
+
+    async def rtt(self: Client, timeout: float = 10) -> float:
+        is_waiting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return 0.0
+
+    monkeypatch.setattr(Client, "rtt", rtt)
+    monkeypatch.setattr("workbench.jetstream.connection._WATCH_SECONDS", 0.01)
+    connection = await connect(server.url)
+    await is_waiting.wait()
+    async with asyncio.timeout(5):
+        await connection.aclose()

@@ -24,6 +24,9 @@ def test_the_methods_we_replace_have_the_signatures_we_know() -> None:
         "_process_err": ["self", "err_msg"],
         "_process_pong": ["self"],
         "_process_msg": ["self", "sid", "subject", "reply", "data", "headers"],
+        "request": ["self", "subject", "payload", "timeout", "old_style", "headers"],
+        "flush": ["self", "timeout"],
+        "rtt": ["self", "timeout"],
     }.items():
         assert list(inspect.signature(getattr(Client, name)).parameters) == parameters
         assert getattr(NatsClient, name) is not getattr(Client, name)
