@@ -365,3 +365,19 @@ async def test_option_lists_take_no_markup(tmp_path: Path) -> None:
             for options in app.screen.query(OptionList):
                 assert not options._markup
         assert "[red]" in str(app.screen.query_one("StatusBar").content)  # type: ignore[attr-defined]
+
+
+async def test_a_pane_behind_its_tab_has_a_letter_too(tmp_path: Path) -> None:
+    app = application(write_flow(tmp_path))
+    async with opened(app, size=(80, 24)) as pilot:
+        screen = app.screen
+        await pilot.press("ctrl+o")
+        await pilot.pause()
+        jump = app.screen
+        assert isinstance(jump, JumpScreen)
+        letters = {name: key for key, (name, _, _) in jump._targets.items()}
+        assert letters.keys() == {"editor", "request", "event", "problems"}
+        await pilot.press(letters["event"])
+        await pilot.pause()
+        assert screen.focused is screen.query_one("#event")
+        assert screen.query_one("#event").region.area

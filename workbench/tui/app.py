@@ -323,11 +323,15 @@ class WorkbenchApp(App[None]):
 
     @work(group="jump", exclusive=True)
     async def action_jump(self) -> None:
+        from workbench.tui.widgets.deck import Deck
         from workbench.tui.widgets.jump import JumpScreen, targets_of
 
         screen = self.screen
         if isinstance(screen, PlaceScreen):
-            chosen = await self.push_screen_wait(JumpScreen(targets_of(screen.panes())))
+            targets = targets_of(screen.panes())
+            for deck in screen.query(Deck):
+                targets += deck.hidden_tabs()
+            chosen = await self.push_screen_wait(JumpScreen(targets))
             if chosen is not None:
                 screen.focus_pane(chosen)
 

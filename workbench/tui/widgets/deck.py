@@ -22,21 +22,21 @@ class _Tabs(Static):
     def __init__(self, deck: Deck) -> None:
         super().__init__(classes="deck--tabs")
         self._deck = deck
-        self._spans: list[tuple[int, int, str]] = []
+        self.spans: list[tuple[int, int, str]] = []
 
     def show(self, names: Sequence[tuple[str, str]], current: str) -> None:
         parts: list[str | tuple[str, str]] = []
-        self._spans.clear()
+        self.spans.clear()
         x = 0
         for identity, name in names:
             text = f"[{name}]" if identity == current else f" {name} "
             parts.append((text, "bold" if identity == current else "dim"))
-            self._spans.append((x, x + len(text), identity))
+            self.spans.append((x, x + len(text), identity))
             x += len(text)
         self.update(Content.assemble(*parts))
 
     def on_click(self, event: events.Click) -> None:
-        for first, end, identity in self._spans:
+        for first, end, identity in self.spans:
             if first <= event.x < end:
                 self._deck.show(identity)
                 self._deck.query_one(f"#{identity}").focus()
@@ -88,11 +88,16 @@ class Deck(Container):
         self.tabs = tuple((i, name if i == identity else old) for i, old in self.tabs)
         self._line.show(self.tabs, self.current)
 
-    def next_tab(self) -> None:
-        """Bring the next pane to the front and focus it."""
-        names = [identity for identity, _ in self.tabs]
-        self.current = names[(names.index(self.current) + 1) % len(names)]
-        self.query_one(f"#{self.current}").focus()
+    def hidden_tabs(self) -> list[tuple[str, int, int]]:
+        """Panes that wait behind their tabs: id, column and line of the tab on the screen."""
+        if not self._line.display:
+            return []
+        region = self._line.region
+        return [
+            (identity, region.x + first, region.y)
+            for first, _, identity in self._line.spans
+            if identity != self.current
+        ]
 
     def watch_current(self) -> None:
         if self.is_mounted:

@@ -184,6 +184,7 @@ class EditScreen(PlaceScreen):
         if self.file is not None and self.file.text != text:
             self.file.text = text
             self._title()
+            self.workbench.update_status()
             self.recheck()
 
     @work(exclusive=True, group="check")
