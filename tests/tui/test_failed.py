@@ -386,8 +386,8 @@ async def test_a_field_is_set_in_all_records_that_are_meant(tmp_path: Path) -> N
         asking.query_one(Input).value = "nothing"
         await pilot.press("enter")
         assert pilot.app.screen is asking
-        asking.query_one(Input).value = "Title=Dr"
-        await pilot.press("enter")
+        asking.query_one(Input).value = "Title="
+        await pilot.press("D", "r", "enter")
         await read(pilot, screen)
         assert [edit.records[0]["Title"] for edit in screen.edits.values()] == ["Dr"] * 3
         assert "3 records edited" in told(pilot)

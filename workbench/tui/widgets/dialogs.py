@@ -95,9 +95,16 @@ class AskDialog(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, title: str, value: str = "", wrong: Callable[[str], str] = lambda text: ""
+        self,
+        title: str,
+        value: str = "",
+        wrong: Callable[[str], str] = lambda text: "",
+        *,
+        is_begun: bool = False,
     ) -> None:
+        """`is_begun`: typing goes on after `value`, where else it takes its place."""
         super().__init__()
+        self._is_begun = is_begun
         self._title, self._value, self._wrong = title, value, wrong
 
     def compose(self) -> ComposeResult:
@@ -105,7 +112,7 @@ class AskDialog(ModalScreen[str | None]):
         box.border_title = Content(clip(clean(self._title), 70))
         box.border_subtitle = "enter: go on   escape: cancel"
         with box:
-            yield Input(clean(self._value), id="dialog-line")
+            yield Input(clean(self._value), id="dialog-line", select_on_focus=not self._is_begun)
             yield Static("", classes="dialog--wrong", id="dialog-wrong", markup=False)
 
     def on_mount(self) -> None:

@@ -61,7 +61,9 @@ async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
     ids, meant = screen.chosen_ids(), screen.meant
     how = f" that failed with {meant.code} {meant.field}".rstrip() if meant.code else ""
     title = f"Set FIELD=VALUE in the records{how}"
-    text = await screen.app.push_screen_wait(AskDialog(title, f"{meant.field}=", wrong))
+    text = await screen.app.push_screen_wait(
+        AskDialog(title, f"{meant.field}=" if meant.field else "", wrong, is_begun=True)
+    )
     if text is None:
         return
     before = screen.edits

@@ -130,6 +130,7 @@ One line for each record of the event: what became of it, and why. **e** edits t
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False, classes="pane")
+        self.border_title = "Records"
         self._records: list[FailedRecord] = []
         self._of = ""
         self._width = 0
