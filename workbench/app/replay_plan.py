@@ -71,7 +71,9 @@ class Plan:
 
     def sentence(self) -> str:
         """All of it in one line."""
-        what = ", ".join(f"{name}: {count:,} records" for name, count in self.what.items())
+        what = ", ".join(
+            f"{name}: {_counted(count, 'record', 'records')}" for name, count in self.what.items()
+        )
         text = (
             f"{_counted(self.entries, 'entry', 'entries')}, "
             f"{_counted(self.records, 'record', 'records')} in "
