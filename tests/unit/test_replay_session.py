@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from workbench.app.replay_choice import ReplayRequest
-from workbench.app.replay_session import ReplaySession
 from workbench.app.replay_report import Progress, Report
+from workbench.app.replay_session import ReplaySession
 from workbench.errors import DeadLetterError
 from workbench.model import EntryFilter
 
