@@ -47,19 +47,15 @@ async def run(
 
     async with World(folder) as world:
         environment = world.sandbox.environment
-        publisher = Publisher(
-            environment["NATS_URL"],
-            environment["NATS_CREDENTIALS"],
-            random.Random(source.random()),
-            rate,
-        )
-        publishing = asyncio.create_task(publisher.run())
+        address = (environment["NATS_URL"], environment["NATS_CREDENTIALS"])
         troubles = Troubles(world, random.Random(source.random()), tell)
-        await troubles.run(seconds)
-        publisher.stop()
-        await publishing
+        async with Publisher(*address, random.Random(source.random()), rate) as publisher:
+            publishing = asyncio.create_task(publisher.run())
+            await troubles.run(seconds)
+            publisher.stop()
+            await publishing
         tell(f"quiet; {len(publisher.sent)} events are published")
-        connection = await connect_nats(environment["NATS_URL"], environment["NATS_CREDENTIALS"])
+        connection = await connect_nats(*address)
         try:
             ledger = await count(world, connection, set(publisher.sent), troubles.crashes, tell)
         finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.app.opening import connect_nats
 from workbench.errors import WorkbenchError
-from workbench.jetstream import Connection, Message, publish_all
+from workbench.jetstream import Message, publish_all
 
 __all__ = ["ATOMIC", "CREATE", "EVENT", "STREAM", "UPSERT", "VALUE_FIELDS", "Publisher", "events"]
 
@@ -72,28 +72,30 @@ class Publisher:
         self._rate = rate
         self._stop = asyncio.Event()
 
+    async def __aenter__(self) -> Publisher:
+        self._connection = await connect_nats(self._url, self._credentials)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.aclose()
+
     async def run(self) -> None:
         """Publish until `stop`; an event is tried again, by the same id, until it is confirmed."""
-        connection = await connect_nats(self._url, self._credentials)
         loop = asyncio.get_running_loop()
         due = loop.time()
-        try:
-            while not self._stop.is_set():
-                count = max(1, int((loop.time() - due) * self._rate))
-                due += count / self._rate
-                batch = [next(self._events) for _ in range(min(count, 100))]
-                await self._publish(connection, batch)
-                await asyncio.sleep(max(0.0, due - loop.time()))
-        finally:
-            await connection.aclose()
+        while not self._stop.is_set():
+            count = max(1, int((loop.time() - due) * self._rate))
+            due += count / self._rate
+            await self._publish([next(self._events) for _ in range(min(count, 100))])
+            await asyncio.sleep(max(0.0, due - loop.time()))
 
     def stop(self) -> None:
         self._stop.set()
 
-    async def _publish(self, connection: Connection, batch: list[Message]) -> None:
+    async def _publish(self, batch: list[Message]) -> None:
         while True:
             try:
-                await publish_all(connection, batch)
+                await publish_all(self._connection, batch)
             except WorkbenchError:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)  # the server is away
                 continue

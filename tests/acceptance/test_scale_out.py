@@ -40,21 +40,22 @@ async def test_a_rolling_restart_leaves_no_gap_and_writes_nothing_twice(tmp_path
     async with World(tmp_path, {"backoff": ["20s"]}) as world:
         environment = world.sandbox.environment
         address = (environment["NATS_URL"], environment["NATS_CREDENTIALS"])
-        publisher = Publisher(*address, random.Random(5), RATE)
         connection = await connect_nats(*address)
         behind = Behind(connection)
-        work = [asyncio.create_task(publisher.run()), asyncio.create_task(behind.run())]
+        looking = asyncio.create_task(behind.run())
         one, two = world.programs[:2]
-        for program in (one, two, one, two):
-            await asyncio.sleep(0.5)
-            started, batches = program.lines["started"], program.lines["batch"]
-            await program.end(signal.SIGTERM)
-            await program.says("started", started + 2)  # both of its flows
-            await program.says("batch", batches + 1)
-        publisher.stop()
-        await work[0]
-        work[1].cancel()
-        await asyncio.gather(work[1], return_exceptions=True)
+        async with Publisher(*address, random.Random(5), RATE) as publisher:
+            publishing = asyncio.create_task(publisher.run())
+            for program in (one, two, one, two):
+                await asyncio.sleep(0.5)
+                started, batches = program.lines["started"], program.lines["batch"]
+                await program.end(signal.SIGTERM)
+                await program.says("started", started + 2)  # both of its flows
+                await program.says("batch", batches + 1)
+            publisher.stop()
+            await publishing
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         ledger = await count(world, connection, set(publisher.sent), [], lambda _: None)
         await connection.aclose()
         programs = list(world.programs)
