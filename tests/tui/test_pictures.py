@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ async def ready(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+async def still(pilot: Pilot[None]) -> None:
+    """Wait until the picture no longer changes."""
+    before = ""
+    async with asyncio.timeout(30):
+        while before != (before := re.sub(r"terminal-\d+", "", pilot.app.export_screenshot())):
+            await pilot.pause(0.12)
+
+
 def desk_of(pilot: Pilot[None]) -> FakeDesk:
     assert isinstance(pilot.app, WorkbenchApp)
     assert isinstance(pilot.app.desk, FakeDesk)
@@ -60,6 +69,7 @@ async def drawn(pilot: Pilot[None]) -> None:
         await pilot.pause()
     app.clear_notifications()
     await ready(pilot)
+    await still(pilot)
 
 
 def edit(*keys: str) -> Prepare:
@@ -70,7 +80,7 @@ def edit(*keys: str) -> Prepare:
             if isinstance(pilot.app.screen, PlaceScreen):
                 await ready(pilot)
         pilot.app.clear_notifications()
-        await pilot.pause()
+        await still(pilot)
 
     return prepare
 
