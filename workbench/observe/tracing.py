@@ -7,6 +7,7 @@ every program that speaks OpenTelemetry, by its `OTEL_...` variables.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from time import time_ns
@@ -35,6 +36,8 @@ class Tracing:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
             exporter = OTLPSpanExporter()
+        # It warns of each of its own tries; that it has given up is an error, and enough.
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
         # Without OTEL_SERVICE_NAME the library would call us unknown_service.
         name = os.environ.get("OTEL_SERVICE_NAME") or "workbench"
         self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
