@@ -250,9 +250,9 @@ class Troubles:
 
     async def _make(self, trouble: Trouble, source: random.Random, seconds: float) -> None:
         self.counts[trouble.name] = self.counts.get(trouble.name, 0) + 1
-        start = time.time()
         # One crash at a time: two could start the same server twice.
         async with self._alone if trouble.is_crash else _nothing():
+            start = time.time()
             self.say(f"{trouble.name}, {seconds:.1f} s")
             async with trouble.begin(self.world, source):
                 await asyncio.sleep(seconds)
