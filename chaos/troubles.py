@@ -196,7 +196,8 @@ TROUBLES = (
     Trouble("connections closed before the work", _fault("drop-before:0.2")),
     Trouble("answers slow", _fault("latency:200ms-1500ms:0.5")),
     Trouble("too many concurrent requests", _fault("limit:concurrent,share=0.3")),
-    Trouble("sessions expire", _fault("expire,every=15")),
+    # Not so often that three new sessions in a row are refused: that stops a flow, as it should.
+    Trouble("sessions expire", _fault("expire,every=150")),
     Trouble("Pub/Sub calls refused", _fault("pubsub-status:UNAVAILABLE:0.2", "pubsub-event:0.03")),
     Trouble("Pub/Sub streams torn", _fault("pubsub-reset:0.1", "pubsub-drop:0.1")),
     Trouble(
