@@ -274,6 +274,7 @@ class FakeDesk(Desk):
         self.published: list[tuple[str, bytes]] = []
         self.events: list[Event] = []
         self.is_down = False
+        self.outside: Health | None = None
 
     def preview(self, text: str, path: Path, event: Event) -> Trial:
         return dataclasses.replace(super().preview(text, path, event), seconds=0.003)
@@ -304,6 +305,11 @@ class FakeDesk(Desk):
         if self.is_down:
             raise StreamError("no NATS server answers at nats://127.0.0.1:4222")
         return self.events[-limit:]
+
+    async def look(self, text: str, path: Path) -> Health:
+        if self.outside is None:
+            raise StreamError("stream crm has no durable contacts")
+        return self.outside
 
     async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str:
         if self.is_down:

@@ -90,7 +90,8 @@ class Step:
 class Health:
     """One look at what a running flow depends on; figures are None where nobody told them.
 
-    `facts` are further (name, value) pairs for people, by `nats` or `salesforce`.
+    `facts` are further (name, value) pairs for people, by `nats` or `salesforce`. `pullers` are the
+    pull requests open at the durable, of all processes; all events up to `ack_floor` are settled.
     """
 
     is_nats_up: bool
@@ -100,6 +101,8 @@ class Health:
     ack_pending: int | None = None
     max_ack_pending: int | None = None
     redelivered: int | None = None
+    pullers: int | None = None
+    ack_floor: int | None = None
     facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
@@ -204,6 +207,8 @@ class Run:
 
 
 async def _look(opened: OpenFlow) -> Health:
+    from workbench.app.outside import stream_facts
+
     connection = opened.connection
     is_logged_in = all(client.session.current is not None for client in opened.clients)
     facts = {"salesforce": [fact for client in opened.clients for fact in _org_facts(client)]}
@@ -212,14 +217,8 @@ async def _look(opened: OpenFlow) -> Health:
     asked = time.perf_counter()
     info = await opened.source.info()
     took = time.perf_counter() - asked
-    version = ".".join(map(str, connection.version))
     facts["nats"] = [
-        (
-            "server",
-            f"nats-server {version} at {connection.address}, answers in {took * 1e3:.0f} ms",
-        ),
-        ("stream", f"{info.messages:,} events, {info.bytes:,} bytes"),
-        ("settled up to", f"{info.ack_floor:,} of {info.last_sequence:,}"),
+        *stream_facts(connection, info, took),
         *[("differs", sentence) for sentence in map(str, opened.source.provisioned.drift)],
     ]
     return Health(
@@ -259,6 +258,7 @@ class Desk:
         self._stores = stores
         self._failed: dict[tuple[str, str | None, str], FailedDesk] = {}
         self._connections: dict[tuple[str, str | None], Connection] = {}
+        self._connecting = asyncio.Lock()
 
     @property
     def is_sandbox(self) -> bool:
@@ -396,6 +396,18 @@ class Desk:
         connection = await self._connection(source.url, source.credentials_path)
         return await peek_last(connection, source.stream.name, source.subject, limit=limit)
 
+    async def look(self, text: str, path: Path) -> Health:
+        """How the flow's durable stands, whoever runs the flow; nothing is made or changed.
+
+        Raises:
+            FlowError, SettingsError: the flow can't run as it stands.
+            StreamError: NATS can't be reached, or stream or durable are not there.
+        """
+        from workbench.app.outside import look
+
+        source = self.flow(text, path).source
+        return await look(await self._connection(source.url, source.credentials_path), source)
+
     async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str:
         """Publish an event to the flow's NATS; returns where it lies, as a sentence.
 
@@ -463,13 +475,14 @@ class Desk:
         from workbench.app.opening import connect_nats
 
         key = (url, credentials_path)
-        known = self._connections.get(key)
-        if known is not None and known.is_connected:
-            return known
-        if known is not None:
-            await known.aclose()
-        self._connections[key] = await connect_nats(url, credentials_path)
-        return self._connections[key]
+        async with self._connecting:
+            known = self._connections.get(key)
+            if known is not None and known.is_connected:
+                return known
+            if known is not None:
+                await known.aclose()
+            self._connections[key] = await connect_nats(url, credentials_path)
+            return self._connections[key]
 
     async def aclose(self) -> None:
         """Close what was opened for looking, publishing and replaying; runs are their own

@@ -17,13 +17,23 @@ __all__ = ["command"]
 
 @click.command("workbench", options_metavar="[OPTIONS]")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--attach",
+    is_flag=True,
+    help="Show flows that run elsewhere: their failed batches, events and durable. Starts none.",
+)
 @target_options
-def command(path: Path | None, target: Target) -> int:
+def command(path: Path | None, attach: bool, target: Target) -> int:
     """Open the application on a flow file, or on a folder of them.
 
     Without PATH it is the folder `flows`, or the one you are in. Running a flow from there on
     anything but a sandbox asks first.
     """
+    if attach and target.sandbox:
+        raise SettingsError(
+            "--attach shows a flow that runs elsewhere, and in the sandbox that --sandbox starts "
+            "none does: name the running one by --sandbox-env FILE"
+        )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SettingsError(
             "the application needs a terminal; run flows without one by "
@@ -31,16 +41,16 @@ def command(path: Path | None, target: Target) -> int:
         )
     import asyncio
 
-    return asyncio.run(_open(path, target))
+    return asyncio.run(_open(path, target, attach))
 
 
-async def _open(path: Path | None, target: Target) -> int:
+async def _open(path: Path | None, target: Target, is_attached: bool) -> int:
     from workbench.app.failed_stores import FailedStores
     from workbench.tui import run
 
     if not target.sandbox:
         async with open_settings(target) as settings, FailedStores(settings) as stores:
-            return await run(path, settings, dead_letters=stores.of)
+            return await run(path, settings, dead_letters=stores.of, is_attached=is_attached)
     from workbench.sandbox import FaultSwitches
 
     async with open_sandbox() as sandbox:

@@ -30,12 +30,14 @@ _COMMANDS = {
 
 # What `workbench` means without the name of a command.
 _HEADLESS = "--headless"
+_ATTACH = "--attach"
 _UNNAMED = {"headless": "Run flows.", "open": "Open the application."}
 
 _HELP = """Feed Salesforce from NATS JetStream, and see it record by record.
 
 \b
   workbench [PATH]               the application, on a flow or a folder of them
+  workbench --attach [PATH]      the same, on flows that run elsewhere; starts none
   workbench --headless FLOW...   run flows until told to stop
   workbench COMMAND ...          one of the commands below
 
@@ -91,7 +93,7 @@ class _Root(click.Group):
         names = [name for name in _COMMANDS if name.startswith(incomplete)]
         return [click.shell_completion.CompletionItem(n, help=_COMMANDS[n]) for n in names] + [
             click.shell_completion.CompletionItem(option)
-            for option in (_HEADLESS, "--help", "--version")
+            for option in (_HEADLESS, _ATTACH, "--help", "--version")
             if incomplete.startswith("-") and option.startswith(incomplete)
         ]
 
@@ -136,7 +138,7 @@ def _with_command(args: list[str]) -> list[str]:
     cls=_Root,
     help=_HELP,
     options_metavar="[--help] [--version]",
-    subcommand_metavar="[PATH] | --headless FLOW... | COMMAND ...",
+    subcommand_metavar="[--attach] [PATH] | --headless FLOW... | COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="workbench", message="%(prog)s %(version)s")

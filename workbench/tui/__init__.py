@@ -19,6 +19,7 @@ async def run(
     *,
     dead_letters: Stores,
     faults: Faults | None = None,
+    is_attached: bool = False,
 ) -> int:
     """Open the application and return its exit code once the user has left it.
 
@@ -27,10 +28,13 @@ async def run(
         settings: what flows are bound to; with a sandbox in it they reach that sandbox only.
         dead_letters: opens the failed batches of a flow, as `FailedStores.of` does.
         faults: switches of the sandbox's troubles, where there is a sandbox of our own.
+        is_attached: show flows that run elsewhere, and start none.
 
     Raises:
         SettingsError: there is no terminal, or `path` is not there.
     """
     from workbench.tui.start import start
 
-    return await start(path, settings, dead_letters=dead_letters, faults=faults)
+    return await start(
+        path, settings, dead_letters=dead_letters, faults=faults, is_attached=is_attached
+    )

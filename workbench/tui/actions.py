@@ -157,6 +157,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.command_palette", "ctrl+p", "Palette", "Every action by name.", True, True),
     Action("app.help", "f1", "Help", "What can be done here.", True, True),
     Action("app.help_in_lists", "question_mark", "", "What can be done here (in lists)."),
+    Action("app.detach", "", "Detach", "Attached no longer: let flows be started from here."),
     Action("app.theme", "", "Theme", "Choose the colours."),
     Action(
         "app.leave", "ctrl+q", "Quit", "Leave; asks where something would be lost.", False, True

@@ -30,6 +30,7 @@ from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
 
 if TYPE_CHECKING:
+    from workbench.tui.elsewhere import Elsewhere
     from workbench.tui.failed import Failed
     from workbench.tui.runs import Runs
     from workbench.tui.store import Log
@@ -97,6 +98,7 @@ class WorkbenchApp(App[None]):
 
     runs: Runs
     failed: Failed
+    elsewhere: Elsewhere
     log_lines: Log
 
     def __init__(
@@ -108,6 +110,7 @@ class WorkbenchApp(App[None]):
         state: State | None = None,
         faults: Faults | None = None,
         clock: Clock | None = None,
+        is_attached: bool = False,
     ) -> None:
         super().__init__()
         self.desk = desk
@@ -119,6 +122,7 @@ class WorkbenchApp(App[None]):
         self.files: dict[Path, OpenFile] = {}
         self.file: OpenFile | None = None
         self._first = place if place.suffix in (".yaml", ".yml") else None
+        self._is_attached = is_attached
         self._log_handler: logging.Handler | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -133,6 +137,7 @@ class WorkbenchApp(App[None]):
 
     async def _begin(self) -> None:
         """Import and open what the first picture did not wait for."""
+        from workbench.tui.elsewhere import Elsewhere
         from workbench.tui.failed import Failed
         from workbench.tui.runs import Runs
         from workbench.tui.store import Log
@@ -140,6 +145,9 @@ class WorkbenchApp(App[None]):
         self.log_lines = Log(now=self.clock.time)
         self.runs = Runs(self.desk, self.log_lines, self.config.kept_events, self.clock)
         self.failed = Failed(self.desk)
+        self.elsewhere = Elsewhere(
+            self.desk, self.log_lines, self.config.kept_events, is_attached=self._is_attached
+        )
         self._log_handler = _LogHandler(self.log_lines)
         logging.getLogger("workbench").addHandler(self._log_handler)
         if self.config.keys:
@@ -172,6 +180,7 @@ class WorkbenchApp(App[None]):
         if self._log_handler is not None:
             logging.getLogger("workbench").removeHandler(self._log_handler)
             await self.failed.aclose()
+            await self.elsewhere.aclose()
 
     def _remember_theme(self) -> None:
         self.state.theme = self.theme
@@ -188,6 +197,8 @@ class WorkbenchApp(App[None]):
     def _sample(self) -> None:
         self.runs.sample()
         self.failed.look(self.file, self.runs.failed())
+        is_run_here = self.path is not None and self.runs.is_running(self.path)
+        self.elsewhere.look(self.file, is_run_here=is_run_here)
         self.update_status()
         screen = self.screen
         if isinstance(screen, PlaceScreen) and screen.is_mounted:
@@ -217,6 +228,7 @@ class WorkbenchApp(App[None]):
                 self.failed.shown(self.runs.failed()),
                 self.desk.is_sandbox,
                 self.failed.session if self.failed.is_replaying else None,
+                self.elsewhere,
             )
         )
 
@@ -271,7 +283,10 @@ class WorkbenchApp(App[None]):
     async def _run_here(self, action: Action) -> None:
         screen = self.screen
         if screen.check_action(action.name, ()) is None:
-            self.tell(f"{action.label}: not possible now")
+            from workbench.tui.elsewhere import ATTACHED
+
+            is_start = action.id in ("edit.run", "run.start_stop") and self.elsewhere.is_attached
+            self.tell(f"{action.label}: {ATTACHED if is_start else 'not possible now'}")
         else:
             await self.run_action(action.name, default_namespace=screen)
 
@@ -304,6 +319,8 @@ class WorkbenchApp(App[None]):
             return None
         if action == "faults" and self.faults is None:
             return False
+        if action == "detach" and not self.elsewhere.is_attached:
+            return None
         if action in ("jump", "help", "publish", "faults") or action.startswith("mode_"):
             return True if isinstance(self.screen, PlaceScreen) else None
         return True
@@ -346,6 +363,15 @@ class WorkbenchApp(App[None]):
         chosen = await self.push_screen_wait(ChooseDialog("Theme", choices))
         if chosen is not None:
             self.theme = chosen
+
+    def action_detach(self) -> None:
+        if not self.elsewhere.is_attached:
+            self.tell("it is not attached")
+            return
+        self.elsewhere.detach()
+        self.tell("detached: F5 starts the flow here, beside what runs elsewhere")
+        self.update_status()
+        self.screen.refresh_bindings()
 
     @work(group="publish", exclusive=True)
     async def action_publish(self) -> None:

@@ -29,6 +29,7 @@ async def start(
     *,
     dead_letters: Stores,
     faults: Faults | None,
+    is_attached: bool,
 ) -> int:
     """Run the application until the user leaves it; see `workbench.tui.run`.
 
@@ -47,7 +48,9 @@ async def start(
 
     gc.set_threshold(*_COLLECTING)
     desk = Desk(settings, dead_letters)
-    app = WorkbenchApp(place, desk, config=config, state=state, faults=faults)
+    app = WorkbenchApp(
+        place, desk, config=config, state=state, faults=faults, is_attached=is_attached
+    )
     try:
         await app.run_async()
     finally:

@@ -10,7 +10,9 @@ from workbench.tui.store import Store
 from workbench.tui.widgets.status_bar import Part
 
 if TYPE_CHECKING:
+    from workbench.app.desk import Health
     from workbench.app.replay_session import ReplaySession
+    from workbench.tui.elsewhere import Elsewhere
 
 __all__ = ["run_word", "status_parts"]
 
@@ -32,6 +34,21 @@ def run_word(run: Run | None) -> tuple[str, str]:
     return f"… {snapshot.state}", "warning"
 
 
+def elsewhere_word(elsewhere: Elsewhere) -> tuple[str, str, str]:
+    """How the flow stands elsewhere, with the tone and fewer letters; empty where nothing tells
+    that it is run there, unless attached."""
+    if not elsewhere.is_attached:
+        word = "■ stopped here, runs elsewhere" if elsewhere.pullers else ""
+        return word, "warning", "■ elsewhere"
+    if elsewhere.problem:
+        return "✗ ATTACHED: no answer", "error", "✗ ATTACHED"
+    if elsewhere.health is None:
+        return "… attaching", "warning", "… attach"
+    if elsewhere.pullers:
+        return "◇ ATTACHED, runs elsewhere", "ok", "◇ ATTACHED"
+    return "◇ ATTACHED, nobody pulls", "warning", "◇ no puller"
+
+
 def status_parts(
     file: OpenFile | None,
     run: Run | None,
@@ -39,23 +56,31 @@ def status_parts(
     failed: int | None,
     is_sandbox: bool,
     replay: ReplaySession | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Part, ...]:
     """The parts of the line for one flow; `replay` is the one in progress."""
     name = file.path.name if file else "no file"
     dirty = "* unsaved" if file and file.is_dirty else ""
     mark = "*" if dirty else ""
     word, tone = run_word(run)
+    short, health = " ".join(word.split()[:2]), run.health if run and not run.is_over else None
+    outside = ("", "", "")
+    if elsewhere is not None and (run is None or run.is_over):
+        outside = elsewhere_word(elsewhere)
+    if outside[0] and elsewhere is not None:
+        (word, tone, short), health = outside, elsewhere.health
     parts = [
         Part(name, dirty, "warning" if dirty else "", "app.mode_edit", mark),
-        Part("", word, tone, "app.mode_run", " ".join(word.split()[:2])),
-        _nats(run),
+        Part("", word, tone, "app.mode_run", short),
+        _nats(health),
         _org(run, is_sandbox),
     ]
     if run is not None and store is not None and not run.is_over:
-        health = run.health
         lag = f" lag {health.pending:,}" if health and health.pending is not None else ""
         rate = f"{store.rates.per_second:,.0f}/s"
         parts.append(Part("", f"{rate}{lag}", "", "app.mode_run", rate))
+    elif outside[0] and health is not None and health.pending is not None:
+        parts.append(Part("", f"lag {health.pending:,}", "", "app.mode_run"))
     if replay is not None:
         word = f"replay {replay.done:,}/{replay.total:,}"
         word += f" {replay.state}" if replay.state != "running" else ""
@@ -66,8 +91,7 @@ def status_parts(
     return tuple(parts)
 
 
-def _nats(run: Run | None) -> Part:
-    health = run.health if run and not run.is_over else None
+def _nats(health: Health | None) -> Part:
     if health is None:
         return Part("", "NATS –", "", "app.mode_health")
     if not health.is_nats_up:

@@ -318,6 +318,15 @@ class Store:
         self.revision += 1
         return True
 
+    def settled_up_to(self, floor: int) -> None:
+        """Mark events that were only looked at in the stream: a durable's ack floor is all that is
+        known of them."""
+        for row in self.rows():
+            state = "settled" if row.sequence <= floor else "unsettled"
+            if row.state in ("received", "unsettled") and row.state != state:
+                row.state = state
+                self._changed.add(row.number)
+
     # -- notices ------------------------------------------------------------------------------
 
     def _take(self, notice: Notice) -> None:

@@ -366,7 +366,7 @@ class EditScreen(PlaceScreen):
             problem = self.editor.problem_here() if self.is_mounted else None
             return True if problem is not None and problem.fix is not None else None
         if action == "run":
-            return None if file is None else True
+            return None if file is None or self.workbench.elsewhere.is_attached else True
         needs_file = ("save", "save_as", "changes", "reload", "external", "find", "goto_line")
         if action in needs_file or action in ("comment", "complete", "choose_event"):
             return None if file is None else True

@@ -108,7 +108,14 @@ class HealthScreen(PlaceScreen):
         return Content("\n").join(lines)
 
     def _nats_facts(self, run: Run | None, health: Health | None) -> list[tuple[str, str]]:
-        if run is None or health is None:
+        elsewhere = self.workbench.elsewhere
+        is_run_here = run is not None and not run.is_over
+        if not is_run_here and (elsewhere.is_attached or elsewhere.pullers):
+            if elsewhere.health is None:
+                said = f"✗ {elsewhere.problem}" if elsewhere.problem else "looking …"
+                return [("state", said), ("", "t tries the connections without running")]
+            health = elsewhere.health
+        elif run is None or health is None:
             return [("state", _no_run(run)), ("", "t tries the connections without running")]
         facts = [("state", "● connected" if health.is_nats_up else "✗ not connected")]
         facts.append(("address", health.nats))
@@ -117,6 +124,7 @@ class HealthScreen(PlaceScreen):
             ("ack pending", health.ack_pending),
             ("  of at most", health.max_ack_pending),
             ("redelivered", health.redelivered),
+            ("pull requests", health.pullers),
         ):
             if value is not None:
                 facts.append((name, f"{value:,}"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from textual.content import Content
 from textual.widgets import Static
 
+from workbench.tui.elsewhere import Elsewhere
 from workbench.tui.port import Run
 from workbench.tui.store import Store
 from workbench.tui.text import clean, clip
@@ -102,6 +103,20 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
         if run.error:
             lines.insert(0, Content.styled(f"✗ {clip(clean(run.error), 600)}", "bold $text-error"))
         self.update(Content("\n").join(lines))
+
+    def show_outside(self, elsewhere: Elsewhere) -> None:
+        """Draw what the server tells of a flow that runs elsewhere."""
+        health = elsewhere.health
+        if health is None:
+            said = elsewhere.problem or "looking at the durable …"
+            self.update(Content(clip(clean(said), 600)))
+            return
+        facts = [
+            f"lag {health.pending:,}   ack pending {health.ack_pending:,}",
+            f"redelivered {health.redelivered:,}   pull requests open {elsewhere.pullers:,}",
+            f"settled up to {health.ack_floor:,}",
+        ]
+        self.update(Content("\n").join(map(Content, facts)))
 
 
 def _last(values: Sequence[float]) -> float:

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from workbench.errors import SettingsError
 from workbench.tui.actions import bindings
+from workbench.tui.elsewhere import ATTACHED
 from workbench.tui.files import write_bytes
 from workbench.tui.filters import parse_filter
 from workbench.tui.port import Run
@@ -32,7 +33,7 @@ from workbench.tui.screens.run.rates import RatesPane
 from workbench.tui.screens.run.record_list import RecordList
 from workbench.tui.screens.run.starting import start_run, stop_run
 from workbench.tui.store import EventRow, RecordRow, Store
-from workbench.tui.text import clip, content
+from workbench.tui.text import clean, clip, content
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.dialogs import AskDialog
 from workbench.tui.widgets.event_list import EventList
@@ -107,7 +108,8 @@ class RunScreen(PlaceScreen):
 
     @property
     def store(self) -> Store | None:
-        return self.workbench.runs.store_of(self.workbench.path)
+        app = self.workbench
+        return app.elsewhere.store_of(app.path) or app.runs.store_of(app.path)
 
     def tick(self) -> None:
         """Take over what happened since the last time."""
@@ -131,7 +133,10 @@ class RunScreen(PlaceScreen):
 
     def figures(self) -> None:
         """Figures, and the panes of a row that is being followed."""
-        self.rates.show(self.run_shown, self.store)
+        if self.workbench.elsewhere.is_attached:
+            self.rates.show_outside(self.workbench.elsewhere)
+        else:
+            self.rates.show(self.run_shown, self.store)
         if self._wants_detail:
             self._show_details()
         self._title()
@@ -139,8 +144,12 @@ class RunScreen(PlaceScreen):
 
     def _title(self) -> None:
         events, store = self.event_list, self.store
+        elsewhere = self.workbench.elsewhere
         if store is None:
-            events.border_title = "Events  no run yet: F5 starts the flow"
+            said = "no run yet: F5 starts the flow"
+            if elsewhere.is_attached:
+                said = elsewhere.problem or ATTACHED
+            events.border_title = content(clip(clean(f"Events  {said}"), 160))
             return
         chosen = events.filter
         shown = f"{events.count:,}"
@@ -148,6 +157,8 @@ class RunScreen(PlaceScreen):
             unknown = f"  (unknown: {', '.join(chosen.unknown)})" if chosen.unknown else ""
             shown += f" match {chosen.text}{unknown}"
         gone = f"  {store.first:,} older not kept" if store.first else ""
+        if elsewhere.is_attached:
+            gone += f"  {ATTACHED}"
         events.border_title = content(clip(f"Events  {shown}{gone}", 160))
         if events.is_following:
             events.border_subtitle = "following"
@@ -201,7 +212,8 @@ class RunScreen(PlaceScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "start_stop":
-            return True if self.workbench.file is not None else None
+            is_attached = self.workbench.elsewhere.is_attached
+            return True if self.workbench.file is not None and not is_attached else None
         if action == "pause":
             run = self.run_shown
             return True if run is not None and not run.is_over else None
@@ -344,6 +356,8 @@ def _show(view: JsonView, detail: Detail) -> None:
 
 
 def _why_nothing(row: EventRow) -> str:
+    if row.state in ("settled", "unsettled"):
+        return "// only seen in the stream: requests and answers are known where the flow runs"
     if row.is_failure:
         return f"// nothing was sent: {row.reason}"
     if row.calls:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.app.desk import Target
 from workbench.errors import FlowError, WorkbenchError
+from workbench.tui.elsewhere import ATTACHED
 from workbench.tui.widgets.dialogs import ConfirmDialog
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ async def start_run(app: WorkbenchApp) -> bool:
     file = app.file
     if file is None or app.runs.is_running(file.path):
         return file is not None
+    if app.elsewhere.is_attached:
+        app.tell(f"{ATTACHED}; Detach, in the palette, lets it start here", severity="warning")
+        return False
     try:
         flow = app.desk.flow(file.text, file.path)
         target = app.desk.target(flow)
