@@ -166,7 +166,9 @@ async def test_in_all_kinds_of_trouble_at_once_no_outcome_is_untrue(org: Org, se
     for number, outcome in enumerate(outcomes):
         if not isinstance(outcome, Unknown):
             assert isinstance(outcome, Written) == (str(number) in bus), (number, outcome)
-    assert sum(isinstance(outcome, Written) for outcome in outcomes) > 750
+    # How many get through depends on what flew together; a few hundred each make the check above
+    # mean something.
+    assert sum(isinstance(outcome, Written) for outcome in outcomes) > 300
 
 
 async def test_late_answers_are_matched_by_their_ids(org: Org) -> None:
