@@ -106,7 +106,7 @@ def test_from_the_start_to_a_replayed_failure(terminal: Terminal) -> None:
     terminal.wait("edited")
     terminal.press("r")
     assert "SANDBOX on this machine" in terminal.wait("Replay 1 failed batch")
-    terminal.wait("of 1 event in 1 request")
+    terminal.wait("1 record of 1 event in 1 request")
     terminal.press("BTab")
     terminal.press("Enter")
     terminal.wait("Nothing has failed")

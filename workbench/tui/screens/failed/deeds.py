@@ -169,7 +169,9 @@ async def export(screen: FailedScreen, desk: FailedDesk) -> None:
     except OSError as error:
         screen.workbench.tell(f"{place}: {error.strerror}", severity="error")
     else:
-        screen.workbench.tell(f"{count:,} entries, {size:,} bytes written to {place}")
+        screen.workbench.tell(
+            f"{count:,} {'entry' if count == 1 else 'entries'}, {size:,} bytes written to {place}"
+        )
 
 
 async def make_test(screen: FailedScreen, desk: FailedDesk) -> None:
@@ -222,5 +224,6 @@ def _plan_text(plan: Plan) -> str:
             pretty(request.body),
         ]
     if plan.requests > len(plan.shown):
-        lines += ["", f"// and {plan.requests - len(plan.shown):,} requests more"]
+        more = plan.requests - len(plan.shown)
+        lines += ["", f"// and {more:,} more {'request' if more == 1 else 'requests'}"]
     return "\n".join(lines)

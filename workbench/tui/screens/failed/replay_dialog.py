@@ -196,7 +196,8 @@ class ReplayDialog(ModalScreen[Decision | None]):
         facts.append(
             (
                 "writes",
-                f"{plan.records:,} records of {plan.entries:,} {_events(plan.entries)} in "
+                f"{plan.records:,} {_records(plan.records)} of "
+                f"{plan.entries:,} {_events(plan.entries)} in "
                 f"{plan.requests:,} {'request' if plan.requests == 1 else 'requests'}"
                 + (f" ({what})" if what else ""),
                 "bold",
@@ -284,6 +285,10 @@ def _name_to_type(targets: Sequence[Target]) -> str:
 
 def _batches(count: int) -> str:
     return "batch" if count == 1 else "batches"
+
+
+def _records(count: int) -> str:
+    return "record" if count == 1 else "records"
 
 
 def _events(count: int) -> str:

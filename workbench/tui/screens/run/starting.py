@@ -74,7 +74,7 @@ async def stop_run(app: WorkbenchApp) -> None:
     snapshot = run.snapshot()
     held = snapshot.held_events if snapshot else 0
     lines = [
-        f"{held} events are still held.",
+        f"{held} {'event is' if held == 1 else 'events are'} still held.",
         "Ending now leaves requests in flight without waiting for their answers:",
         "their events will be delivered again. Nothing is lost.",
     ]
