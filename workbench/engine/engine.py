@@ -92,8 +92,11 @@ class Engine:
         self._clock = clock
         self._gate = gate or Gate()
         self._core = Core(flow, source_name, specs, self._gate, wall=clock.time, seed=seed)
+        # As much again as may be in flight: answers come in crowds, and each wants a full request
+        # to be ready in its place.
         self._target_records = max(
-            (stage.spec.max_in_flight + 2) * stage.spec.max_records for stage in self._core.stages
+            (2 * stage.spec.max_in_flight + 2) * stage.spec.max_records
+            for stage in self._core.stages
         )
         self._pace = pace or Pace()
         self._max_held_events = min(max_held_events, MAX_HELD_EVENTS)
