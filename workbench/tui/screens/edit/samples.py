@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench import codec
 from workbench.errors import SettingsError, WorkbenchError
+from workbench.model import EntryFilter
 from workbench.tui.files import read_bytes
 from workbench.tui.samples import Sample
 from workbench.tui.widgets.dialogs import AskDialog, Choice, ChooseDialog, TypeDialog
@@ -18,6 +19,7 @@ __all__ = ["ask_file", "ask_text", "choose"]
 
 _MOST_BYTES = 8 * 1024 * 1024
 _CAPTURED = 50
+_FAILED = 200
 
 
 async def choose(screen: EditScreen) -> None:
@@ -28,6 +30,7 @@ async def choose(screen: EditScreen) -> None:
     ]
     ways = [
         Choice("stream", "from the stream", f"the last {_CAPTURED} events; touches no durable"),
+        Choice("failed", "from a failed batch", "an event of this flow that was not written"),
         Choice("file", "from a file", "the file's bytes are the event's data"),
         Choice("typed", "typed", "write or paste the data"),
     ]
@@ -38,6 +41,8 @@ async def choose(screen: EditScreen) -> None:
         screen.use_sample(screen.samples[int(chosen.partition(":")[2])])
     elif chosen == "stream":
         await _capture(screen)
+    elif chosen == "failed":
+        await _choose_failed(screen)
     else:
         data = await (ask_file(screen) if chosen == "file" else ask_text(screen))
         if data is not None:
@@ -60,6 +65,34 @@ async def _capture(screen: EditScreen) -> None:
         screen.use_events(events)
     else:
         screen.workbench.tell("the stream holds no event for this flow yet", severity="warning")
+
+
+async def _choose_failed(screen: EditScreen) -> None:
+    """Ask for one of the flow's open failed batches, and take its event."""
+    from workbench.app.replay_choice import event_of
+
+    file, app = screen.file, screen.workbench
+    if file is None:
+        return
+    try:
+        desk = app.failed.desk_of(file)
+        flow = app.desk.flow(file.saved, file.path).name
+        page = await desk.page(EntryFilter(flow=flow), limit=_FAILED)
+        choices = [
+            Choice(e.id, f"{e.subject} {e.stream}:{e.sequence}", e.reason) for e in page.entries
+        ]
+        if not choices:
+            app.tell("the flow has no open failed batch")
+            return
+        title = "Failed batch" if page.is_last else f"Failed batch (the {_FAILED} oldest)"
+        chosen = await app.push_screen_wait(ChooseDialog(title, choices))
+        if chosen is None:
+            return
+        failed = (await desk.get(chosen)).batch
+    except WorkbenchError as error:
+        app.tell(f"no failed batches: {error}", severity="error")
+        return
+    screen.use_sample(Sample.captured(event_of(failed), "failed"))
 
 
 async def ask_file(screen: EditScreen) -> tuple[str, str, bytes] | None:
