@@ -25,6 +25,7 @@ from workbench.tui.actions import Action, bindings
 from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
 from workbench.tui.port import Clock, Desk, Faults
+from workbench.tui.recovery import Recovery
 from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
@@ -111,12 +112,14 @@ class WorkbenchApp(App[None]):
         faults: Faults | None = None,
         clock: Clock | None = None,
         is_attached: bool = False,
+        recovery: Recovery | None = None,
     ) -> None:
         super().__init__()
         self.desk = desk
         self.config = config or Config()
         self.state = state if state is not None else State()
         self.faults = faults
+        self.recovery = recovery or Recovery(None)
         self.folder = place.parent if place.suffix in (".yaml", ".yml") else place
         self.clock: Clock = clock or time
         self.files: dict[Path, OpenFile] = {}
@@ -206,6 +209,7 @@ class WorkbenchApp(App[None]):
                 screen.figures()
 
     def _look_at_disk(self) -> None:
+        self.recovery.keep(self.files.values())
         screen = self.screen
         if self.file is None or not isinstance(screen, PlaceScreen):
             return
@@ -417,6 +421,7 @@ class WorkbenchApp(App[None]):
         for run in self.runs.active():
             self.tell(f"{run.flow.name}: draining; ctrl+q again leaves at once")
             await run.wait()
+        self.recovery.drop_own()
         self.exit()
 
     async def action_quit(self) -> None:

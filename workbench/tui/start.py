@@ -45,11 +45,18 @@ async def start(
     state = load_state(state_path())
     from workbench.app.desk import Desk
     from workbench.tui.app import WorkbenchApp
+    from workbench.tui.recovery import Recovery
 
     gc.set_threshold(*_COLLECTING)
     desk = Desk(settings, dead_letters)
     app = WorkbenchApp(
-        place, desk, config=config, state=state, faults=faults, is_attached=is_attached
+        place,
+        desk,
+        config=config,
+        state=state,
+        faults=faults,
+        is_attached=is_attached,
+        recovery=Recovery(state_path().parent / "recovery"),
     )
     try:
         await app.run_async()

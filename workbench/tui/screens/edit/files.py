@@ -19,7 +19,7 @@ from workbench.tui.widgets.dialogs import AskDialog, Choice, ChooseDialog, Confi
 if TYPE_CHECKING:
     from workbench.tui.screens.edit.screen import EditScreen
 
-__all__ = ["changed_on_disk", "changes", "external", "new", "reload", "save", "save_as"]
+__all__ = ["changed_on_disk", "changes", "external", "new", "recover", "reload", "save", "save_as"]
 
 
 def save(screen: EditScreen) -> bool:
@@ -129,6 +129,31 @@ async def changes(screen: EditScreen) -> None:
         save(screen)
     elif done == "drop":
         screen.editor.replace_all(file.saved)
+
+
+async def recover(screen: EditScreen) -> None:
+    """Offer what was left unsaved when the application did not come to its end."""
+    file, recovery = screen.file, screen.workbench.recovery
+    text = recovery.text_of(file.path) if file is not None else None
+    if file is None or text is None:
+        return
+    if text == file.text:
+        recovery.drop(file.path)
+        return
+    chosen = await screen.app.push_screen_wait(
+        ReadDialog(
+            f"{file.path.name}: text that was never saved",
+            difference(file.text, text, "on disk", "not saved"),
+            (("take", "Go on with it"), ("drop", "Drop it")),
+            grammar="",
+        )
+    )
+    if chosen == "take" and file is screen.file:
+        screen.editor.replace_all(text)
+    elif chosen == "drop":
+        recovery.drop(file.path)
+    else:
+        screen.workbench.tell("it is offered again, unless the file is changed before")
 
 
 async def reload(screen: EditScreen) -> None:

@@ -124,11 +124,16 @@ class EditScreen(PlaceScreen):
             self._as_opened = (editor.text, file.text)
             editor.move_cursor(file.cursor)
             self._title()
+            self._recover()
             self.samples.append(made_up(file.text))
             self.sample_place = min(self.sample_place, len(self.samples) - 1)
         self._show_sample()
         self.show_files()
         self.call_after_refresh(self.recheck, 0.0)
+
+    @work(exclusive=True, group="recover")
+    async def _recover(self) -> None:
+        await file_actions.recover(self)
 
     def _title(self) -> None:
         if self.file is not None:
