@@ -101,9 +101,17 @@ class EditDialog(ModalScreen[Edited]):
     @work(exclusive=True, group="edit-check")
     async def _look(self) -> None:
         await asyncio.sleep(_DEBOUNCE_SECONDS)
-        self._show(await self._check(self.text))
+        if self._is_up:
+            self._show(await self._check(self.text))
+
+    @property
+    def _is_up(self) -> bool:
+        """Whether the dialog still has its parts: a check may outlast it."""
+        return bool(self.query("#edit-text")) and bool(self.query("#edit-checks"))
 
     def _show(self, checked: Checked) -> None:
+        if not self._is_up:
+            return
         line = self.query_one("#edit-checks", Static)
         line.set_class(bool(checked.problem), "-wrong")
         line.set_class(bool(checked.warning), "-doubtful")
