@@ -200,9 +200,12 @@ def _write_double(value: object) -> bytes:
 
 def _write_float(value: object) -> bytes:
     try:
-        return _FLOAT(_real(value))
+        packed = _FLOAT(_real(value))
     except OverflowError as error:
         raise _out_of_range(f"{_shown(value)} is too large for a float") from error
+    if type(value) is int and struct.unpack("<f", packed)[0] != value:
+        raise _out_of_range(f"{_shown(value)} has more digits than a float can hold")
+    return packed
 
 
 _DOUBLE = struct.Struct("<d").pack
