@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.acceptance.conftest import COMPOSITE_FLOW, FLOWS, RunningSandbox
 
-HEAVY = ("aiohttp", "grpc", "httpx2", "nats", "prometheus_client", "textual", "cryptography")
+HEAVY = ("aiohttp", "grpc", "httpcore2", "nats", "prometheus_client", "textual", "cryptography")
 
 _CHECK = """
 import json, sys
@@ -59,7 +59,7 @@ def test_preview_loads_no_client_and_no_screen(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"ExternalId__c": "1", "LastName": "x"}')
     modules = loaded(_CHECK, "preview", COMPOSITE_FLOW, "--event", event)
-    assert not modules & {"aiohttp", "grpc", "httpx2", "textual", "prometheus_client"}
+    assert not modules & {"aiohttp", "grpc", "httpcore2", "textual", "prometheus_client"}
 
 
 def test_headless_loads_only_what_its_flow_needs(sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ def test_headless_loads_only_what_its_flow_needs(sandbox: RunningSandbox, tmp_pa
     )
     assert not modules & {"aiohttp", "grpc", "textual", "prometheus_client", "fastavro"}
     assert not modules & {"workbench.emulator", "workbench.sandbox"}
-    assert {"nats", "httpx2"} <= modules
+    assert {"nats", "httpcore2"} <= modules

@@ -349,7 +349,7 @@ def test_the_door_and_the_engine_import_no_textual() -> None:
 def test_the_first_picture_waits_for_no_client() -> None:
     code = (
         "import sys, workbench.tui.start, workbench.tui.app, workbench.tui.screens.edit.screen;"
-        "sys.exit(', '.join({'nats', 'httpx2', 'grpc', 'aiohttp', 'jinja2', 'fastavro'}"
+        "sys.exit(', '.join({'nats', 'httpcore2', 'grpc', 'aiohttp', 'jinja2', 'fastavro'}"
         " & sys.modules.keys()) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)

@@ -57,7 +57,7 @@ HOMES: dict[str, set[str]] = {
     "fastavro": {"salesforce", "emulator"},
     "google": {"salesforce", "emulator"},
     "grpc": {"salesforce", "emulator"},
-    "httpx2": {"salesforce"},
+    "httpcore2": {"salesforce"},
     "jinja2": {"flow"},
     "nats": {"jetstream"},
     "nkeys": {"jetstream"},

@@ -1,22 +1,29 @@
-"""The border to httpx2: one pool of connections, and one place where its exceptions are translated.
+"""The border to the HTTP client: connections, and one place where its exceptions are translated.
 
-httpx2 takes about 100 ms to import, so it is imported when the first request leaves.
+The client is httpcore2, the lower half of httpx2. The upper half's models and its pool cost as much
+CPU time as sending, and what they are for is of no use here: redirects must never be followed with
+a token, there are no cookies, and every answer is read to its end. It takes about 50 ms to import,
+so it is imported when the first request leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from workbench.errors import SettingsError, TransportError, UsageError
 
 if TYPE_CHECKING:
     import ssl
 
-    import httpx2
+    import httpcore2
 
-__all__ = ["Reply", "Timeouts", "Transport", "translate"]
+__all__ = ["Headers", "Reply", "Timeouts", "Transport", "translate"]
 
 # Below what load balancers usually close at, so that a pooled connection is rarely found dead.
 KEEPALIVE_SECONDS = 20.0
@@ -38,6 +45,28 @@ class Timeouts:
     pool: float = 60.0
 
 
+class Headers(Mapping[str, str]):
+    """An answer's headers as they came, looked up without case; the first of a name counts."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower().encode("latin-1")
+        for key, value in self._raw:
+            if key.lower() == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode("latin-1") for key, _ in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An HTTP answer, read to its end and decompressed; header names are looked up without case."""
@@ -48,7 +77,7 @@ class Reply:
 
 
 class Transport:
-    """A pool of kept-alive connections, verified TLS, one exception class out.
+    """Kept-alive connections, verified TLS, one exception class out.
 
     Args:
         max_connections: as many requests as are ever in flight at once.
@@ -66,9 +95,7 @@ class Transport:
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
         self._ca_file = ca_file
-        self._pools: dict[str, httpx2.AsyncHTTPTransport] = {}
-        self._urls: dict[str, httpx2.URL] = {}
-        self._extensions: dict[str, object] = {}
+        self._hosts: dict[str, _Host] = {}
         self._is_closed = False
 
     async def send(
@@ -82,71 +109,36 @@ class Transport:
         """
         if self._is_closed:
             raise UsageError("this connection to Salesforce was closed; open a new one")
-        import httpx2
+        import httpcore2
 
         try:
-            parsed = self._parsed(url)
-            pool = self._pool(parsed)
-            request = httpx2.Request(
-                method, parsed, headers=headers, content=body, extensions=dict(self._extensions)
-            )
-            response = await pool.handle_async_request(request)
-            await response.aread()
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+            origin, target = _split(url)
+            host = self._hosts.get(origin) or self._open(origin)
+            return await host.exchange(method, target, headers, body)
+        except (*_families(httpcore2), zlib.error, OSError) as error:
             raise translate(error, url) from error
-        return Reply(response.status_code, response.headers, response.content)
 
     async def aclose(self) -> None:
         """Close every connection; may be called twice."""
         self._is_closed = True
-        pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            await pool.aclose()
+        for host in self._hosts.values():
+            await host.aclose()
 
-    def _parsed(self, url: str) -> httpx2.URL:
-        """Parsing a URL costs as much as building the rest of the request; a run uses very few."""
-        import httpx2
+    def _open(self, origin: str) -> _Host:
+        """The connections to a host; loading the trusted certificates (25 ms) is for https."""
+        import httpcore2
 
-        parsed = self._urls.get(url)
-        if parsed is None:
-            parsed = httpx2.URL(url)
-            if "?" not in url:
-                self._urls[url] = parsed
-        return parsed
-
-    def _pool(self, url: httpx2.URL) -> httpx2.AsyncHTTPTransport:
-        """The connections to a host.
-
-        A pool and not a whole client of httpx2: its redirects must never be followed with a token,
-        its cookies are of no use here, and without them a request costs less CPU time.
-        """
-        origin = f"{url.scheme}://{url.netloc.decode()}"
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = self._open(url)
-        return pool
-
-    def _open(self, url: httpx2.URL) -> httpx2.AsyncHTTPTransport:
-        """A pool for http or https; loading the trusted certificates (25 ms) is for https."""
-        import httpx2
-
-        self._extensions = {
-            "timeout": {
-                "connect": self._timeouts.connect,
-                "read": self._timeouts.read,
-                "write": self._timeouts.write,
-                "pool": self._timeouts.pool,
-            }
-        }
-        return httpx2.AsyncHTTPTransport(
-            verify=self._tls_context() if url.scheme == "https" else _no_tls(),
-            limits=httpx2.Limits(
-                max_connections=self._max_connections,
-                max_keepalive_connections=self._max_connections,
-                keepalive_expiry=KEEPALIVE_SECONDS,
-            ),
-            proxy=_proxy_of(url.scheme, url.host),
-        )
+        try:
+            url = httpcore2.URL(origin + "/")
+        except ValueError as error:
+            raise httpcore2.UnsupportedProtocol(str(error)) from error
+        if url.scheme not in (b"http", b"https") or not url.host:
+            raise httpcore2.UnsupportedProtocol("it is no http:// or https:// with a host")
+        context = self._tls_context() if url.scheme == b"https" else _no_tls()
+        proxy = _proxy_of(url.scheme.decode(), url.host.decode())
+        pool = _factory(context, proxy)
+        host = self._hosts[origin] = _Host(pool, url, self._max_connections, self._timeouts)
+        return host
 
     def _tls_context(self) -> ssl.SSLContext:
         import ssl
@@ -160,6 +152,151 @@ class Transport:
                     f"ca_file {self._ca_file!r} holds no certificates that can be read: {error}"
                 ) from error
         return context
+
+
+class _Host:
+    """The connections to one host; of those that are free the one last used goes first.
+
+    A connection carries one request at a time, and after that is free, or closed. `pool` makes
+    connections, directly or through a proxy; what else httpcore2's pools do is not used.
+    """
+
+    def __init__(
+        self,
+        pool: httpcore2.AsyncConnectionPool,
+        url: httpcore2.URL,
+        max_connections: int,
+        timeouts: Timeouts,
+    ) -> None:
+        self._pool = pool
+        self._url = url
+        self._slots = asyncio.Semaphore(max_connections)
+        self._wait_seconds = timeouts.pool
+        self._extensions = {
+            "timeout": {
+                "connect": timeouts.connect,
+                "read": timeouts.read,
+                "write": timeouts.write,
+            }
+        }
+        default = {b"http": 80, b"https": 443}[url.scheme]
+        is_default = url.port in (None, default)
+        self._name = url.host if is_default else b"%b:%d" % (url.host, url.port or default)
+        self._free: list[httpcore2.AsyncConnectionInterface] = []
+        self._all: set[httpcore2.AsyncConnectionInterface] = set()
+
+    async def exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        """See `Transport.send`; raises what httpcore2 raises."""
+        import httpcore2
+
+        raw = [(b"Host", self._name)]
+        raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+        if body is not None or method in ("POST", "PUT", "PATCH"):
+            raw.append((b"Content-Length", b"%d" % len(body or b"")))
+        url = httpcore2.URL(
+            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target
+        )
+        request = httpcore2.Request(
+            method, url, headers=raw, content=body, extensions=self._extensions
+        )
+        if self._slots.locked():
+            try:
+                await asyncio.wait_for(self._slots.acquire(), self._wait_seconds)
+            except TimeoutError as error:
+                raise httpcore2.PoolTimeout(str(error)) from error
+        else:
+            await self._slots.acquire()
+        try:
+            return await self._send(request)
+        finally:
+            self._slots.release()
+
+    async def _send(self, request: httpcore2.Request) -> Reply:
+        connection = await self._take()
+        try:
+            response = await connection.handle_async_request(request)
+            body = await response.aread()
+            await response.aclose()
+        finally:
+            if connection.is_available():
+                self._free.append(connection)
+            else:
+                self._all.discard(connection)
+        headers = Headers(response.headers)
+        return Reply(response.status, headers, _plain(headers, body))
+
+    async def _take(self) -> httpcore2.AsyncConnectionInterface:
+        """A free connection that the server has not closed, or a new one."""
+        free = self._free
+        while free:
+            connection = free.pop()
+            if not connection.has_expired():
+                break
+            self._all.discard(connection)
+            await connection.aclose()
+        else:
+            connection = self._pool.create_connection(self._url.origin)
+            self._all.add(connection)
+        if free and free[0].has_expired():
+            oldest = free.pop(0)
+            self._all.discard(oldest)
+            await oldest.aclose()
+        return connection
+
+    async def aclose(self) -> None:
+        """Close all, those in use as well."""
+        every, self._all = list(self._all), set()
+        self._free.clear()
+        for connection in every:
+            await connection.aclose()
+
+
+def _split(url: str) -> tuple[str, str]:
+    """`https://host:port` and the rest of a URL, which begins with a slash."""
+    at = url.find("/", url.find("//") + 2)
+    return (url, "/") if at < 0 else (url[:at], url[at:])
+
+
+def _plain(headers: Headers, body: bytes) -> bytes:
+    """The body as it was before the server compressed it; gzip is all that is asked for.
+
+    Raises:
+        zlib.error: it is cut off, or not gzip at all.
+    """
+    encoding = headers.get("Content-Encoding", "")
+    if encoding not in ("gzip", "x-gzip") or not body:
+        return body
+    unpacker = zlib.decompressobj(31)
+    plain = unpacker.decompress(body) + unpacker.flush()
+    if not unpacker.eof:
+        raise zlib.error("it is cut off")
+    return plain
+
+
+def _factory(context: ssl.SSLContext, proxy: str | None) -> httpcore2.AsyncConnectionPool:
+    """What makes connections, through the proxy where there is one."""
+    import httpcore2
+
+    from workbench.salesforce.network import AsyncioBackend
+
+    backend = AsyncioBackend()
+    if proxy is None:
+        return httpcore2.AsyncConnectionPool(
+            context, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=backend
+        )
+    parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise httpcore2.ProxyError(f"workbench can use http and https proxies, not {parts.scheme}")
+    user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return httpcore2.AsyncHTTPProxy(
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/",
+        proxy_auth=user,
+        ssl_context=context,
+        keepalive_expiry=KEEPALIVE_SECONDS,
+        network_backend=backend,
+    )
 
 
 def _proxy_of(scheme: str, host: str) -> str | None:
@@ -179,46 +316,57 @@ def _no_tls() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def _families(http: ModuleType) -> tuple[type[Exception], ...]:
+    """The roots of httpcore2's exceptions."""
+    return (
+        http.TimeoutException,
+        http.NetworkError,
+        http.ProtocolError,
+        http.ProxyError,
+        http.UnsupportedProtocol,
+    )
+
+
 def translate(error: Exception, url: str) -> TransportError:
-    """Our error for one of httpx2's, which says above all whether the request can have left.
+    """Our error for one of httpcore2's, which says above all whether the request can have left.
 
     `ConnectError` and its kind come before the first byte; a `WriteError` may come after the last
     byte that mattered, so everything that is not certainly early counts as sent.
     """
-    import httpx2
+    import httpcore2
 
     host = url.split("//", 1)[-1].split("/", 1)[0]
     text = str(error) or type(error).__name__
     match error:
-        case httpx2.ConnectTimeout():
+        case httpcore2.ConnectTimeout():
             return TransportError(f"{host} did not accept a connection in time", sent=False)
-        case httpx2.PoolTimeout():
+        case httpcore2.PoolTimeout():
             return TransportError(
                 f"no connection to {host} became free in time: more requests are in flight "
                 "than the pool has connections",
                 sent=False,
             )
-        case httpx2.ConnectError() if "CERTIFICATE" in text.upper():
+        case httpcore2.ConnectError() if "CERTIFICATE" in text.upper():
             return TransportError(
                 f"the TLS certificate of {host} is not trusted ({text}); "
                 "name its authority in ca_file of the credentials, or in SSL_CERT_FILE",
                 sent=False,
             )
-        case httpx2.ConnectError():
+        case httpcore2.ConnectError():
             return TransportError(f"{host} cannot be reached: {text}", sent=False)
-        case httpx2.ProxyError():
+        case httpcore2.ProxyError():
             return TransportError(f"the proxy refused to connect to {host}: {text}", sent=False)
-        case httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
+        case httpcore2.UnsupportedProtocol():
             return TransportError(f"{url!r} is not an address to send to: {text}", sent=False)
-        case httpx2.ReadTimeout():
+        case httpcore2.ReadTimeout():
             return TransportError(f"{host} did not answer in time", sent=True)
-        case httpx2.WriteTimeout():
+        case httpcore2.WriteTimeout():
             return TransportError(f"{host} did not take the request in time", sent=True)
-        case httpx2.DecodingError():
+        case zlib.error():
             return TransportError(f"the answer of {host} cannot be decompressed: {text}", sent=True)
-        case httpx2.RemoteProtocolError():
+        case httpcore2.RemoteProtocolError():
             return TransportError(f"{host} broke the answer off: {text}", sent=True)
-        case httpx2.NetworkError():
+        case httpcore2.NetworkError():
             return TransportError(f"the connection to {host} broke: {text}", sent=True)
         case _:
             return TransportError(f"no usable answer from {host}: {text}", sent=True)

@@ -1,11 +1,12 @@
-"""Where each exception of httpx2 goes, and what is loaded when."""
+"""Where each exception of httpcore2 goes, and what is loaded when."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 
-import httpx2
+import httpcore2
 import pytest
 
 from workbench.errors import TransportError
@@ -18,38 +19,23 @@ SENT = {
     "PoolTimeout": False,
     "ProxyError": False,
     "UnsupportedProtocol": False,
-    "InvalidURL": False,
     "ReadTimeout": True,
     "WriteTimeout": True,
     "ReadError": True,
     "WriteError": True,
-    "CloseError": True,
     "NetworkError": True,
     "TimeoutException": True,
     "RemoteProtocolError": True,
     "LocalProtocolError": True,
     "ProtocolError": True,
-    "DecodingError": True,
-    "TransportError": True,
-    "RequestError": True,
-    "HTTPError": True,
-    "TooManyRedirects": True,
-    "StreamError": True,
-    "StreamConsumed": True,
-    "StreamClosed": True,
-    "ResponseNotRead": True,
-    "RequestNotRead": True,
 }
-# Raised by calls that are not made here: statuses are read, cookies and server-sent events unused.
-NEVER = {"HTTPStatusError", "CookieConflict", "SSEError"}
+# A connection carries one request at a time here, so it is always available.
+NEVER = {"ConnectionNotAvailable"}
 
 
 def exceptions() -> set[str]:
-    return {
-        name
-        for name in dir(httpx2)
-        if isinstance(getattr(httpx2, name), type) and issubclass(getattr(httpx2, name), Exception)
-    }
+    found = {name: getattr(httpcore2, name) for name in dir(httpcore2)}
+    return {name for name, v in found.items() if isinstance(v, type) and issubclass(v, Exception)}
 
 
 def test_none_is_forgotten() -> None:
@@ -58,16 +44,21 @@ def test_none_is_forgotten() -> None:
 
 @pytest.mark.parametrize(("name", "is_sent"), SENT.items())
 def test_each_says_whether_the_request_may_have_left(name: str, is_sent: bool) -> None:
-    cls = getattr(httpx2, name)
-    error = cls() if issubclass(cls, httpx2.StreamError) and name != "StreamError" else cls("why")
+    error = getattr(httpcore2, name)("why")
     found = translate(error, "https://acme.my.salesforce.com/services?secret=1")
     assert isinstance(found, TransportError)
     assert found.sent is is_sent
     assert "acme.my.salesforce.com" in str(found)
 
 
+def test_an_answer_that_cannot_be_decompressed_came_after_the_request_left() -> None:
+    found = translate(zlib.error("it is cut off"), "https://acme.my.salesforce.com/services")
+    assert found.sent
+    assert "decompressed" in str(found)
+
+
 def test_a_certificate_that_fails_says_where_to_name_its_authority() -> None:
-    error = httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    error = httpcore2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
     found = translate(error, "https://localhost:1/x")
     assert "ca_file" in str(found)
     assert not found.sent
@@ -77,7 +68,7 @@ def test_a_certificate_that_fails_says_where_to_name_its_authority() -> None:
 def test_importing_the_rest_half_loads_neither_grpc_nor_the_http_client(name: str) -> None:
     script = (
         f"from workbench.salesforce import {name}; import sys; "
-        "print([m for m in ('grpc', 'httpx2', 'fastavro', 'google.protobuf', 'cryptography') "
+        "print([m for m in ('grpc', 'httpcore2', 'fastavro', 'google.protobuf', 'cryptography') "
         "if m in sys.modules])"
     )
     done = subprocess.run(

@@ -158,7 +158,7 @@ def test_nothing_of_grpc_is_imported_before_a_sink_is_opened() -> None:
         "from workbench.model import Batch, Group\n"
         "sink = PublisherSink(None, PublisherSettings('/event/X__e'))\n"
         "sink.request_of(Batch('b', 't', [Group([{'A': 1}])]))\n"
-        "heavy = {'grpc', 'google.protobuf', 'fastavro', 'httpx2'} & sys.modules.keys()\n"
+        "heavy = {'grpc', 'google.protobuf', 'fastavro', 'httpcore2'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
