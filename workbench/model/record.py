@@ -168,7 +168,8 @@ class AllWritten(Sequence[Outcome]):
     """The outcomes of a batch that Salesforce wrote whole, each made when it is asked for.
 
     Nearly every batch is one, and nearly nobody asks for its outcomes one by one. `rows` are the
-    server's results, one per record: objects with `id` and perhaps `created`.
+    server's results, one per record, which may themselves be read only then: objects with `id` and
+    perhaps `created`.
     """
 
     __slots__ = ("_rows",)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.model import (
+    AllWritten,
     Batch,
     Cause,
     Deferred,
@@ -373,3 +374,48 @@ def test_retry_after_reads_seconds_and_dates() -> None:
     assert retry_after(Reply(503, {"Retry-After": later, "Date": now}, b"")) == 30.0
     assert retry_after(Reply(503, {"Retry-After": "soon"}, b"")) is None
     assert retry_after(Reply(503, {}, b"")) is None
+
+
+ROW = '{"id":"%s","success":true,"errors":[]%s}'
+ENDS = ("", ',"created":true', ',"created":false')
+
+
+def usual(ends: list[str]) -> bytes:
+    """An answer of successes only, in the very form that Salesforce writes."""
+    made = (ROW % (f"0030000000000{n:02}AAA", end) for n, end in enumerate(ends))
+    return ("[" + ",".join(made) + "]").encode()
+
+
+@given(st.lists(st.sampled_from(ENDS[1:]), min_size=1, max_size=6) | st.just([""] * 3))
+def test_the_usual_answer_is_told_without_reading_it_and_read_when_asked(ends: list[str]) -> None:
+    body = usual(ends)
+    reading = read(builder(), one(len(ends)), Reply(200, {}, body))
+    assert isinstance(reading.outcomes, AllWritten)
+    assert list(reading.results) == json.loads(body)
+    assert [outcome.data for outcome in reading.outcomes] == json.loads(body)  # type: ignore[union-attr]
+
+
+@given(
+    st.lists(st.sampled_from(ENDS), min_size=1, max_size=4),
+    st.integers(0, 300),
+    st.integers(0, 40),
+    st.sampled_from([b"", b"0", b"}", b"]", b"[", b'"', b",", b"false", b'{"id":"', b"\n", b" "]),
+)
+def test_an_answer_with_any_byte_changed_is_called_written_only_if_it_says_so(
+    ends: list[str], at: int, cut: int, put: bytes
+) -> None:
+    """Whatever is cut out and put in, the quick look never calls more written than a full one."""
+    body = usual(ends)
+    at %= len(body)
+    changed = body[:at] + put + body[at + cut :]
+    reading = read(builder(), one(len(ends)), Reply(200, {}, changed))
+    try:
+        rows = json.loads(changed)
+    except ValueError:
+        rows = None
+    says_so = (
+        isinstance(rows, list)
+        and len(rows) == len(ends)
+        and all(isinstance(row, dict) and row.get("success") is True for row in rows)
+    )
+    assert (type(reading.outcomes) is AllWritten) == says_so
