@@ -37,19 +37,26 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    def are_free(self, keys: Iterable[str]) -> bool:
+        """Whether nobody holds any of them."""
+        return self._lanes.keys().isdisjoint(keys)
+
     def enter(self, unit: Unit) -> bool:
         """Take the unit's keys; True if it holds them all and may be sent now."""
-        keys = unit.keys
+        keys, lanes = unit.keys, self._lanes
         if keys is None:
             return True
         if type(keys) is str:
             keys = (keys,)
+        if self.are_free(keys):
+            lanes.update(dict.fromkeys(keys))
+            return True
         for key in keys:
-            if key in self._lanes:
+            if key in lanes:
                 self._queue(key, unit)
                 unit.blocked += 1
             else:
-                self._lanes[key] = None
+                lanes[key] = None
         if unit.blocked:
             self.waiting += len(unit.records)
         return not unit.blocked
@@ -64,10 +71,15 @@ class Lanes:
     def leave(self, unit: Unit, ready: list[Unit]) -> None:
         """Give the unit's keys to the next in each line; who can go now is appended to `ready`."""
         keys, lanes = unit.keys, self._lanes
-        for key in () if keys is None else (keys,) if type(keys) is str else keys:
-            if lanes[key] is None:
+        if keys is None:
+            return
+        if type(keys) is str:
+            keys = (keys,)
+        if not self.waiting:  # the usual case, and events may have hundreds of keys
+            for key in keys:
                 del lanes[key]
-            else:
+        else:
+            for key in keys:
                 self.release(key, ready)
 
     def release(self, key: str, ready: list[Unit]) -> None:

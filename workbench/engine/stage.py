@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from workbench.engine.batcher import Batcher
 from workbench.engine.lanes import Lanes
@@ -119,14 +119,13 @@ class Stage:
 
     def _are_free(self, visit: Visit) -> bool:
         """Give a visit one key for each of its records, if nobody holds any and all differ."""
-        by_key = self.lanes.by_key
         keys = self.sink.keys_of(visit.all)
         if keys[0] is None:
             return not any(keys)
         own = dict.fromkeys(keys)
-        if len(own) < len(keys) or None in own or not own.keys().isdisjoint(by_key):
+        if len(own) < len(keys) or None in own or not self.lanes.are_free(own.keys()):
             return False
-        visit.keys = tuple(key for key in keys if key is not None)
+        visit.keys = cast("tuple[str, ...]", tuple(keys))
         return True
 
     def _keys(self, unit: Unit) -> str | tuple[str, ...] | None:
@@ -173,7 +172,10 @@ class Stage:
         last, least = max(attempts), min(attempts)
         identity = f"{self.name}-{self._batches}"
         if not self.is_grouped(units[0]):
-            records = [record for unit in units for record in unit.records]
+            if len(units) == 1:
+                records = units[0].records
+            else:
+                records = [record for unit in units for record in unit.records]
             sources = partial(_sources, units)
             return Batch(identity, self.name, [Group(records)], False, last, least, sources)
         atomic = self.spec.is_atomic

@@ -83,15 +83,18 @@ def bind_order_key(
     return order_key
 
 
+_OBJECTS = frozenset((dict,))
+
+
 def _from_event(task: str) -> Render:
     def render(event: Event, data: Any) -> list[Record]:
         if type(data) is dict:
             return [data]
         if type(data) is list:
-            for index, item in enumerate(data):
-                if type(item) is not dict:
-                    reason = f"a record must be an object, not {_name(item)}"
-                    raise RenderError(task, f"event.data[{index}]", reason)
+            if not _OBJECTS.issuperset(map(type, data)):
+                index, item = next((i, v) for i, v in enumerate(data) if type(v) is not dict)
+                reason = f"a record must be an object, not {_name(item)}"
+                raise RenderError(task, f"event.data[{index}]", reason)
             return data
         raise RenderError(
             task, "event.data", f"it must be an object or a list of objects, not {_name(data)}"
