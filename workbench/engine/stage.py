@@ -122,11 +122,11 @@ class Stage:
         keys = self.sink.keys_of(visit.all)
         if keys[0] is None:
             return not any(keys)
-        own = dict.fromkeys(keys)
-        if len(own) < len(keys) or None in own or not self.lanes.are_free(own.keys()):
+        own = set(keys)
+        if len(own) < len(keys) or None in own:
             return False
         visit.keys = cast("tuple[str, ...]", tuple(keys))
-        return True
+        return self.lanes.are_free(visit.keys)
 
     def _keys(self, unit: Unit) -> str | tuple[str, ...] | None:
         order_key = self.spec.order_key

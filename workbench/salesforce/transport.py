@@ -115,7 +115,7 @@ class Transport:
             origin, target = _split(url)
             host = self._hosts.get(origin) or self._open(origin)
             return await host.exchange(method, target, headers, body)
-        except (*_families(httpcore2), zlib.error, OSError) as error:
+        except _failures(httpcore2) as error:
             raise translate(error, url) from error
 
     async def aclose(self) -> None:
@@ -316,14 +316,16 @@ def _no_tls() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _families(http: ModuleType) -> tuple[type[Exception], ...]:
-    """The roots of httpcore2's exceptions."""
+def _failures(http: ModuleType) -> tuple[type[Exception], ...]:
+    """What an exchange may raise: the roots of httpcore2's exceptions, and what lies below it."""
     return (
         http.TimeoutException,
         http.NetworkError,
         http.ProtocolError,
         http.ProxyError,
         http.UnsupportedProtocol,
+        zlib.error,
+        OSError,
     )
 
 
