@@ -125,8 +125,11 @@ class Stage:
         own = set(keys)
         if len(own) < len(keys) or None in own:
             return False
-        visit.keys = cast("tuple[str, ...]", tuple(keys))
-        return self.lanes.are_free(visit.keys)
+        taken = cast("tuple[str, ...]", tuple(keys))
+        if not self.lanes.are_free(taken):
+            return False
+        visit.keys = taken
+        return True
 
     def _keys(self, unit: Unit) -> str | tuple[str, ...] | None:
         order_key = self.spec.order_key
