@@ -172,6 +172,8 @@ ASSUMPTIONS = tuple(
         (_HTTP, "GET /services/data needs no session and is not counted.", "7", "unsure"),
         (_HTTP, "JSON only: another Content-Type is 415, an Accept without JSON 406.",
          "5: statuses documented, XML exists there", "unsure"),
+        (_HTTP, "Several slashes before services are one; a slash at the end of a path is nothing.",
+         "no source; the Salesforce CLI itself calls //services/data/...", "obs"),
         (_HTTP, "A URI above 16,384 bytes is 414, a body above 50 MB 413 "
          "EXCEEDED_MAX_SIZE_REQUEST.", "6 Size", "unsure"),
         (_HTTP, "A .json suffix is never cut off.", "7: v58 and later have none", "doc"),

@@ -120,8 +120,10 @@ class _Exchange:
     def __init__(self, org: Org, request: web.BaseRequest) -> None:
         self.org = org
         self.request = request
-        self.raw_path, _, _ = request.raw_path.partition("?")
-        self.path = request.path
+        raw_path, _, _ = request.raw_path.partition("?")
+        # The Salesforce CLI keeps an instance url that ends in a slash and adds /services to it.
+        self.raw_path = "/" + raw_path.lstrip("/")
+        self.path = "/" + request.path.lstrip("/")
         self.headers: Mapping[str, str] = {k.lower(): v for k, v in request.headers.items()}
         self.is_control = self.path == "/emulator" or self.path.startswith("/emulator/")
         self.is_data = self.path.startswith("/services/data/")

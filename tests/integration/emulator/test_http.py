@@ -32,6 +32,12 @@ async def test_versions_need_no_session_and_are_not_metered(client: Client) -> N
         assert "Sforce-Limit-Info" not in reply.headers
 
 
+async def test_slashes_before_services_are_one(client: Client) -> None:
+    assert (await client.call("GET", f"/{ROOT}/limits")).status == 200
+    assert (await client.call("GET", "//services/data")).body[-1]["version"] == "68.0"
+    assert (await client.call("GET", "//services/oauth2/userinfo")).body["active"] is True
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
