@@ -285,20 +285,26 @@ def _system_fields(name: str) -> dict[str, Field]:
         Field("OwnerId", "lookup", "Owner ID", reference_to=("User",), relationship_name="Owner"),
         Field("IsDeleted", "boolean", "Deleted", read_only=True),
         Field("CreatedDate", "datetime", read_only=True),
-        Field("CreatedById", "lookup", "Created By ID", reference_to=("User",), read_only=True),
+        _stamp("CreatedBy", "Created By ID"),
         Field("LastModifiedDate", "datetime", read_only=True),
-        Field(
-            "LastModifiedById",
-            "lookup",
-            "Last Modified By ID",
-            reference_to=("User",),
-            read_only=True,
-        ),
+        _stamp("LastModifiedBy", "Last Modified By ID"),
         Field("SystemModstamp", "datetime", read_only=True),
     ]
     if name.endswith("__c"):
         fields.insert(1, Field("Name", "text", length=80))
     return {f.name: f for f in fields}
+
+
+def _stamp(relationship: str, label: str) -> Field:
+    """The field that says who did it."""
+    return Field(
+        f"{relationship}Id",
+        "lookup",
+        label,
+        reference_to=("User",),
+        relationship_name=relationship,
+        read_only=True,
+    )
 
 
 def _check_references(schema: Schema) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import soql
 from .api import Answer, Call
+from .columns import columns
 from .fields import Field, datetime_text
 from .ids import long_id
 from .objects import ObjectType
@@ -67,7 +68,9 @@ def _run(call: Call, *, with_deleted: bool) -> Answer:
     if kind is None:
         raise ApiError(400, "INVALID_TYPE", f"sObject type '{select.object}' is not supported.")
     table = call.org.store.tables[kind.name]
-    reader = _Reader(call.org, table)
+    reader = _Reader(call.org, table, select.alias)
+    if call.query.get("columns", "").lower() == "true":
+        return Answer(200, columns(kind, reader.selected(select.paths)))
     rows: Iterable[Row] = _candidates(table, select.where)
     if with_deleted:
         rows = [*rows, *table.bin.values()]
@@ -83,11 +86,21 @@ def _run(call: Call, *, with_deleted: bool) -> Answer:
         )
     end = None if select.limit is None else select.offset + select.limit
     found = found[select.offset : end]
+    if select.counts:
+        return Answer(200, _counts(reader, select.counts, found), rows=1)
     if select.paths == []:
         body = {"totalSize": len(found), "done": True, "records": []}
         return Answer(200, body, rows=len(found))
     result = _Result(table, found, reader.shower(select.paths))
     return _page(call, result, None, 0)
+
+
+def _counts(reader: _Reader, counts: list[soql.Count], rows: list[Row]) -> dict[str, Any]:
+    record: dict[str, Any] = {"attributes": {"type": "AggregateResult"}}
+    for count in counts:
+        get = reader.getter(count.path)
+        record[count.name] = sum(get(row) is not None for row in rows)
+    return {"totalSize": 1, "done": True, "records": [record]}
 
 
 def _page(call: Call, result: _Result, locator: str | None, start: int) -> Answer:
@@ -142,20 +155,28 @@ def _sort(rows: list[Row], get: Getter, order: soql.Order) -> None:
 class _Reader:
     """Turns the paths and conditions of a query on one table into functions of a row."""
 
-    def __init__(self, org: Org, table: Table) -> None:
+    def __init__(self, org: Org, table: Table, alias: str) -> None:
         self.org = org
         self.table = table
+        self.own_names = {table.kind.name.lower(), alias.lower()}
 
     def getter(self, path: str) -> Getter:
         """A function to the value at `path`."""
-        return self._walk(self.table.kind, path.split("."), path)[0]
+        return self._find(path)[0]
+
+    def selected(self, paths: list[str] | None) -> list[tuple[list[str], Field]]:
+        """The parts of each path as declared, and the field that it ends at; None is all fields."""
+        return [
+            (self._spelled(path), self._find(path)[1])
+            for path in (self.table.kind.fields if paths is None else paths)
+        ]
 
     def shower(self, paths: list[str] | None) -> Callable[[str, Row], dict[str, Any]]:
         """A function from (root, row) to the record as it is answered."""
         kind = self.table.kind
         if paths is None:
             paths = list(kind.fields)
-        plans = [(self._spelled(kind, path), self.getter(path)) for path in paths]
+        plans = [(self._spelled(path), self.getter(path)) for path in paths]
 
         def show(root: str, row: Row) -> dict[str, Any]:
             record = _head(root, kind, row)
@@ -177,7 +198,7 @@ class _Reader:
         return lambda row: not tests[0](row)
 
     def _comparison(self, condition: soql.Comparison) -> Callable[[Row], bool]:
-        get, found = self._walk(self.table.kind, condition.path.split("."), condition.path)
+        get, found = self._find(condition.path)
         operator = condition.operator
         if operator in ("IN", "NOT IN"):
             wanted = {_fold(_literal(found, v)) for v in condition.value}
@@ -191,10 +212,17 @@ class _Reader:
             return lambda row: (_fold(get(row)) == folded) == (operator == "=")
         return lambda row: _is_ordered(_fold(get(row)), folded, operator)
 
+    def _find(self, path: str) -> tuple[Getter, Field]:
+        return self._walk(self.table.kind, self._parts(path), path)
+
+    def _parts(self, path: str) -> list[str]:
+        """The parts of a path, without the object's own name or its alias before them."""
+        parts = path.split(".")
+        is_own = len(parts) > 1 and parts[0].lower() in self.own_names
+        return parts[1:] if is_own and not self.table.kind.find_relationship(parts[0]) else parts
+
     def _walk(self, kind: ObjectType, parts: list[str], path: str) -> tuple[Getter, Field]:
         if len(parts) > 1:
-            if parts[0].lower() == kind.name.lower() and kind.find_relationship(parts[0]) is None:
-                return self._walk(kind, parts[1:], path)
             lookup = kind.find_relationship(parts[0])
             if lookup is None:
                 raise ApiError(
@@ -213,10 +241,11 @@ class _Reader:
         name = declared.name
         return (lambda row: read_value(kind, row, name)), declared
 
-    def _spelled(self, kind: ObjectType, path: str) -> list[str]:
-        """The parts of a path as declared, without the object's own name before them."""
+    def _spelled(self, path: str) -> list[str]:
+        """The parts of a path as declared."""
         spelled: list[str] = []
-        parts = path.split(".")
+        kind = self.table.kind
+        parts = self._parts(path)
         for place, part in enumerate(parts):
             if place == len(parts) - 1:
                 found = kind.find(part)

@@ -1,6 +1,6 @@
 """SOQL, just enough to look: what the grammar below says and nothing more.
 
-SELECT item [, item] | COUNT() | FIELDS(ALL) FROM object
+SELECT path [, path] | COUNT() | COUNT(path) [name] [, ...] | FIELDS(ALL) FROM object [alias]
     [WHERE condition] [ORDER BY path [ASC|DESC] [NULLS FIRST|LAST] [, ...]]
     [LIMIT n] [OFFSET n]
 condition: path = != <> < <= > >= LIKE literal | path [NOT] IN (literal, ...)
@@ -17,7 +17,7 @@ from typing import Any
 
 from .refusals import ApiError
 
-__all__ = ["Comparison", "Condition", "Junction", "Order", "Select", "parse"]
+__all__ = ["Comparison", "Condition", "Count", "Junction", "Order", "Select", "parse"]
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -31,6 +31,8 @@ _TOKEN = re.compile(
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SIGNS = {"=", "!=", "<>", "<", "<=", ">", ">="}
+_CLAUSES = {"", "WHERE", "ORDER", "LIMIT", "OFFSET", "FOR", "GROUP", "HAVING", "WITH", "USING", "ALL"}
+"""What may follow the object without being its alias; some of them are not understood."""
 MOST_DEPTH = 50
 """Parentheses within parentheses, so that a query cannot exhaust the stack."""
 
@@ -64,12 +66,24 @@ class Order:
     nulls_last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """COUNT(path): how many rows are not blank there; `name` is how the answer calls it."""
+
+    path: str
+    name: str
+
+
 @dataclass(slots=True)
 class Select:
-    """A query that was understood. `paths` is empty for COUNT() and `None` for FIELDS(ALL)."""
+    """A query that was understood. `paths` is empty for counts and `None` for FIELDS(ALL)."""
 
     object: str
     paths: list[str] | None
+    counts: list[Count]
+    """Empty for COUNT()."""
+    alias: str
+    """The name before the dot that means the object itself; the object's own name without one."""
     where: Condition | None = None
     order: tuple[Order, ...] = ()
     limit: int | None = None
@@ -113,10 +127,13 @@ class _Parser:
         """The next token in upper case; empty at the end."""
         return self.tokens[self.place][1].upper() if self.place < len(self.tokens) else ""
 
+    def ahead(self, count: int) -> list[str]:
+        """The next tokens in upper case; fewer at the end."""
+        return [t[1].upper() for t in self.tokens[self.place : self.place + count]]
+
     def take(self, *words: str) -> bool:
         """Step over the words if they come next."""
-        ahead = [t[1].upper() for t in self.tokens[self.place : self.place + len(words)]]
-        if ahead == list(words):
+        if self.ahead(len(words)) == list(words):
             self.place += len(words)
             return True
         return False
@@ -139,15 +156,20 @@ class _Parser:
 
     def select(self) -> Select:
         self.need("SELECT")
-        paths: list[str] | None
+        paths: list[str] | None = []
+        counts: list[Count] = []
         if self.take("COUNT", "(", ")"):
-            paths = []
+            pass
+        elif self.ahead(2) == ["COUNT", "("]:
+            counts = self.counts()
         elif self.take("FIELDS", "(", "ALL", ")") or self.take("FIELDS", "(", "STANDARD", ")"):
             paths = None
         else:
             paths = self.list_of(self.word)
         self.need("FROM")
-        query = Select(self.word(), paths)
+        name = self.word()
+        alias = name if self.peek() in _CLAUSES else self.word()
+        query = Select(name, paths, counts, alias)
         if self.take("WHERE"):
             query.where = self.condition()
         if self.take("ORDER", "BY"):
@@ -165,6 +187,16 @@ class _Parser:
         while self.take(","):
             items.append(item())
         return items
+
+    def counts(self) -> list[Count]:
+        counts: list[Count] = []
+        while not counts or self.take(","):
+            self.need("COUNT", "(")
+            path = self.word()
+            self.need(")")
+            named = self.peek() not in ("FROM", ",", "")
+            counts.append(Count(path, self.word() if named else f"expr{len(counts)}"))
+        return counts
 
     def order(self) -> Order:
         path = self.word()

@@ -88,6 +88,37 @@ async def test_count_counts(client: Client, people: dict[str, str]) -> None:
     assert reply.body == {"totalSize": 2, "done": True, "records": []}
 
 
+async def test_counts_of_fields_leave_blank_values_out(
+    client: Client, people: dict[str, str]
+) -> None:
+    reply = await ask(client, "SELECT COUNT(Id), count(c.Account.Name) named FROM Contact c")
+    assert reply.body["records"] == [
+        {"attributes": {"type": "AggregateResult"}, "expr0": 4, "named": 2}
+    ]
+    mixed = await ask(client, "SELECT COUNT(Id), LastName FROM Contact")
+    assert code(mixed) == "MALFORMED_QUERY"
+
+
+async def test_an_alias_stands_for_the_object(client: Client, people: dict[str, str]) -> None:
+    reply = await ask(
+        client, "SELECT c.LastName, c.CreatedBy.Name FROM Contact c WHERE c.LastName = 'Bob'"
+    )
+    row = reply.body["records"][0]
+    assert (row["LastName"], row["CreatedBy"]["Name"]) == ("Bob", "Integration User")
+    assert code(await ask(client, "SELECT x.LastName FROM Contact c")) == "INVALID_FIELD"
+
+
+async def test_columns_are_told_instead_of_rows(client: Client, people: dict[str, str]) -> None:
+    text = "SELECT Id, DoNotCall, Account.Name, account.annualrevenue FROM Contact"
+    url = URL(client.emulator.login_url) / f"{ROOT[1:]}/query" % {"q": text, "columns": "true"}
+    body = (await client.call("GET", str(url))).body
+    assert (body["entityName"], body["keyPrefix"], body["idSelected"]) == ("Contact", "003", True)
+    told = body["columnMetadata"]
+    assert [c["columnName"] for c in told] == ["Id", "DoNotCall", "Account"]
+    assert [c["columnName"] for c in told[2]["joinColumns"]] == ["Name", "AnnualRevenue"]
+    assert (told[1]["booleanType"], told[2]["joinColumns"][1]["numberType"]) == (True, True)
+
+
 async def test_all_fields_can_be_asked_for(client: Client, people: dict[str, str]) -> None:
     reply = await ask(client, "SELECT FIELDS(ALL) FROM Account LIMIT 200")
     assert reply.body["records"][0]["Name"] == "Acme"
