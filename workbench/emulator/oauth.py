@@ -1,4 +1,4 @@
-"""Logging in: the token endpoint with its three grants, revoke, userinfo, the identity URL."""
+"""Logging in: the token endpoint with its three grants; revoke, introspect, userinfo, identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from .org import Org
     from .sessions import User
 
-__all__ = ["bearer_token", "identity", "login_fault", "revoke", "token", "userinfo"]
+__all__ = [
+    "bearer_token",
+    "identity",
+    "introspect",
+    "login_fault",
+    "revoke",
+    "token",
+    "userinfo",
+]
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
@@ -55,7 +63,7 @@ def token(org: Org, base_url: str, headers: Mapping[str, str], body: bytes) -> A
     Raises:
         ApiError: credentials refused, with `error` and `error_description`.
     """
-    form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    form = _form(body)
     grant = form.get("grant_type", "")
     if grant == JWT_BEARER:
         user = _jwt_user(org, base_url, form.get("assertion", ""))
@@ -74,10 +82,41 @@ def token(org: Org, base_url: str, headers: Mapping[str, str], body: bytes) -> A
 
 def revoke(org: Org, query: Mapping[str, str], body: bytes) -> Answer:
     """POST (or GET) /services/oauth2/revoke."""
-    form = dict(parse_qsl(body.decode("utf-8", "replace")))
-    if not org.sessions.revoke(form.get("token") or query.get("token", "")):
+    if not org.sessions.revoke(_form(body).get("token") or query.get("token", "")):
         raise refuse("unsupported_token_type", "this token type is not supported")
     return Answer(200)
+
+
+def introspect(org: Org, base_url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """POST /services/oauth2/introspect, by the connected app only.
+
+    https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oidc_token_introspection_endpoint.htm
+    (2026-11-28)
+
+    Raises:
+        ApiError: the app's credentials are refused.
+    """
+    form = _form(body)
+    _check_client(org, headers, form)
+    ages = org.sessions.ages(form.get("token", ""))
+    if ages is None:
+        return Answer(200, {"active": False})
+    since, left = ages
+    now = time.time()
+    return Answer(
+        200,
+        {
+            "active": True,
+            "scope": "api",
+            "client_id": org.credentials.client_id,
+            "username": org.user.username,
+            "sub": _identity_url(org, base_url, org.user),
+            "token_type": "access_token",
+            "exp": int(now + left),
+            "iat": int(now - since),
+            "nbf": int(now - since),
+        },
+    )
 
 
 def userinfo(org: Org, base_url: str, user: User) -> Answer:
@@ -141,6 +180,10 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() not in ("bearer", "oauth") or not value.strip():
         raise ApiError(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
     return value.strip()
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _token_answer(org: Org, base_url: str, user: User) -> dict[str, Any]:

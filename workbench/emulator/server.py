@@ -213,6 +213,9 @@ class _Exchange:
             return oauth.token(self.org, self.base_url, self.headers, body)
         if path == "/services/oauth2/revoke":
             return oauth.revoke(self.org, self.request.query, body)
+        if path == "/services/oauth2/introspect":
+            self._need_method("POST")
+            return oauth.introspect(self.org, self.base_url, self.headers, body)
         if path == "/services/oauth2/userinfo":
             return self._userinfo()
         if path.startswith("/id/"):

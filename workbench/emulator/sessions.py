@@ -31,6 +31,7 @@ class User:
 @dataclass(slots=True)
 class _Session:
     user: User
+    issued: float
     last_used: float
 
 
@@ -54,7 +55,8 @@ class Sessions:
     def issue(self, user: User) -> str:
         """A new token, `<org id, 15 characters>!<random text>`."""
         token = self._head + "AQ" + secrets.token_urlsafe(72)
-        self._sessions[token] = _Session(user, self._clock())
+        now = self._clock()
+        self._sessions[token] = _Session(user, now, now)
         self.issued += 1
         if len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
@@ -62,15 +64,23 @@ class Sessions:
 
     def check(self, token: str) -> User | None:
         """The user of a good token, which counts as using it; None when expired or unknown."""
+        if self.ages(token) is None:
+            return None
+        session = self._sessions[token]
+        session.last_used = self._clock()
+        return session.user
+
+    def ages(self, token: str) -> tuple[float, float] | None:
+        """Seconds since a good token was issued and until it expires unused; None as above."""
         session = self._sessions.get(token)
         if session is None:
             return None
         now = self._clock()
-        if now - session.last_used > self._idle_seconds:
+        left = session.last_used + self._idle_seconds - now
+        if left < 0:
             del self._sessions[token]
             return None
-        session.last_used = now
-        return session.user
+        return now - session.issued, left
 
     def revoke(self, token: str) -> bool:
         """End one session; False when there was none."""

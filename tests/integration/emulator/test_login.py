@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from workbench.emulator import Emulator
 from workbench.emulator.ids import long_id
 
-from .conftest import Client, code
+from .conftest import Client, Reply, code
 
 JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -205,6 +205,22 @@ async def test_userinfo_and_the_identity_url_tell_org_and_user(client: Client) -
         "GET", "/services/oauth2/userinfo", headers={"Authorization": "Bearer x"}
     )
     assert (bad.status, bad.raw) == (403, b"Bad_OAuth_Token")
+
+
+async def test_the_app_may_ask_how_long_a_token_lives(client: Client, emulator: Emulator) -> None:
+    app = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+    token = (await client.token(grant_type="client_credentials", **app)).body["access_token"]
+
+    async def ask(**form: str) -> Reply:
+        url = f"{emulator.login_url}/services/oauth2/introspect"
+        return await client.call("POST", url, data=form)
+
+    told = (await ask(token=token, token_type_hint="access_token", **app)).body
+    assert (told["active"], told["username"]) == (True, emulator.username)
+    assert 7_190 < told["exp"] - told["iat"] <= 7_200
+    emulator.org.sessions.revoke(token)
+    assert (await ask(token=token, **app)).body == {"active": False}
+    assert (await ask(token=token)).body["error"] == "invalid_client_id"
 
 
 async def test_soap_login_gives_a_session_and_says_no_in_a_fault(
