@@ -129,6 +129,7 @@ class _Exchange:
         self.is_data = self.path.startswith("/services/data/")
         self.is_dropped = False
         self.is_truncated = False
+        self.is_half_read = False
         self.is_metered = False
         self.fault_text: str | None = None
 
@@ -185,7 +186,10 @@ class _Exchange:
             headers["Content-Encoding"] = "gzip"
         if self.is_dropped and self.request.transport is not None:
             self.request.transport.abort()
-        return web.Response(status=answer.status, body=payload, headers=headers)
+        response = web.Response(status=answer.status, body=payload, headers=headers)
+        if self.is_half_read:
+            response.force_close()
+        return response
 
     async def send_half(self, whole: web.Response) -> web.StreamResponse:
         """Promise the whole body, send half, hang up. Of no body there is no half: just hang up."""
@@ -351,11 +355,13 @@ class _Exchange:
             async for chunk in self.request.content.iter_any():
                 size += len(chunk)
                 if size > MOST_BODY_BYTES:
+                    self.is_half_read = True
                     raise ApiError(
                         413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is larger than 50 MB"
                     )
                 chunks.append(chunk)
         except (web.RequestPayloadError, ConnectionError):
+            self.is_half_read = True
             raise ApiError(400, "POST_BODY_PARSE_ERROR", "The body cannot be read") from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -73,6 +73,14 @@ async def test_packed_requests_are_understood(client: Client, pack: object, name
     assert codes(reply) == [None]
 
 
+async def test_a_body_that_cannot_be_unpacked_ends_its_connection_openly(client: Client) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    reply = await client.call("PATCH", UPSERT, data=b"not gzip", headers=headers)
+    assert (reply.status, code(reply)) == (400, "POST_BODY_PARSE_ERROR")
+    assert reply.headers["Connection"] == "close"
+    assert (await client.call("GET", "limits")).status == 200
+
+
 async def test_answers_are_packed_only_when_asked(client: Client) -> None:
     packed = await client.call(
         "GET", "sobjects/Contact/describe", headers={"Accept-Encoding": "gzip"}
