@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .api import NEWEST, OLDEST, Answer, Call
-from .objects import ObjectType
+from .fields import Field
+from .objects import EventType, ObjectType
+from .org import EVENT_PREFIX
 
 __all__ = ["basic", "describe", "limits", "resources", "sobjects", "versions"]
 
@@ -76,7 +78,8 @@ def limits(call: Call) -> Answer:
 
 def sobjects(call: Call) -> Answer:
     """GET sobjects."""
-    kinds = call.org.schema.objects.values()
+    schema = call.org.schema
+    kinds = [*schema.objects.values(), *map(_event_kind, schema.events.values())]
     return Answer(
         200,
         {
@@ -89,6 +92,10 @@ def sobjects(call: Call) -> Answer:
 
 def basic(call: Call) -> Answer:
     """GET sobjects/X."""
+    event = call.org.find_event(call.segments[1])
+    if event is not None:
+        summary = _summary(call, _event_kind(event))
+        return Answer(200, {"objectDescribe": summary, "recentItems": []})
     table = call.table(call.segments[1])
     recent = [
         {
@@ -105,7 +112,8 @@ def basic(call: Call) -> Answer:
 
 def describe(call: Call) -> Answer:
     """GET sobjects/X/describe."""
-    kind = call.table(call.segments[1]).kind
+    event = call.org.find_event(call.segments[1])
+    kind = call.table(call.segments[1]).kind if event is None else _event_kind(event)
     children: list[dict[str, Any]] = [
         {
             "cascadeDelete": False,
@@ -133,29 +141,46 @@ def describe(call: Call) -> Answer:
     )
 
 
+def _event_kind(event: EventType) -> ObjectType:
+    """A platform event as describe shows it: an object whose rows are only ever created.
+
+    https://developer.salesforce.com/docs/atlas.en-us.platform_events.meta/platform_events/platform_events_define_ui.htm
+    (2026-11-28) names the fields that every event has.
+    """
+    fields = [
+        Field("ReplayId", "text", "Replay ID", length=1_000, read_only=True),
+        Field("CreatedDate", "datetime", read_only=True),
+        Field("CreatedById", "lookup", "Created By ID", reference_to=("User",), read_only=True),
+        Field("EventUuid", "text", "Event UUID", length=36, read_only=True),
+        *event.fields,
+    ]
+    return ObjectType(event.name, event.label, EVENT_PREFIX, {f.name: f for f in fields})
+
+
 def _summary(call: Call, kind: ObjectType) -> dict[str, Any]:
+    is_event = kind.name.endswith("__e")
     root = f"{call.root}/sobjects/{kind.name}"
     return {
         "name": kind.name,
         "label": kind.label,
         "labelPlural": f"{kind.label}s",
         "keyPrefix": kind.key_prefix,
-        "custom": kind.name.endswith("__c"),
+        "custom": kind.name.endswith(("__c", "__e")),
         "customSetting": False,
         "activateable": False,
         "createable": kind.writeable,
-        "updateable": kind.writeable,
-        "deletable": kind.writeable,
+        "updateable": kind.writeable and not is_event,
+        "deletable": kind.writeable and not is_event,
         "undeletable": False,
         "deprecatedAndHidden": False,
         "feedEnabled": False,
-        "layoutable": True,
+        "layoutable": not is_event,
         "mergeable": False,
-        "mruEnabled": True,
-        "queryable": True,
-        "replicateable": True,
-        "retrieveable": True,
-        "searchable": True,
+        "mruEnabled": not is_event,
+        "queryable": not is_event,
+        "replicateable": not is_event,
+        "retrieveable": not is_event,
+        "searchable": not is_event,
         "triggerable": True,
         "urls": {
             "sobject": root,

@@ -32,10 +32,12 @@ from .store import Store
 if TYPE_CHECKING:
     from .topics import Topics
 
-__all__ = ["ORG_ID", "Credentials", "Org"]
+__all__ = ["EVENT_PREFIX", "ORG_ID", "Credentials", "Org"]
 
 ORG_ID = "00DWB00000000012AA"
 USER_ID = "005WB0000000001YAA"
+EVENT_PREFIX = "e00"
+"""Of the row ids of platform events; in a real org each event has a prefix of its own."""
 MOST_LOGGED = 1_000
 """Requests that /emulator/requests can show."""
 DAILY_CALLS = 5_000_000
@@ -87,7 +89,7 @@ class Org:
         self.sessions = Sessions(self.id)
         self.usage = Usage(daily_calls)
         self.bus = Bus(hourly_allocation=hourly_events)
-        self.event_ids = IdMaker("e00")
+        self.event_ids = IdMaker(EVENT_PREFIX)
         self.user = User(
             USER_ID, self.credentials.username, self.credentials.username, "Integration User"
         )

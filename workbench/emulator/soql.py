@@ -31,7 +31,9 @@ _TOKEN = re.compile(
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SIGNS = {"=", "!=", "<>", "<", "<=", ">", ">="}
-_CLAUSES = {"", "WHERE", "ORDER", "LIMIT", "OFFSET", "FOR", "GROUP", "HAVING", "WITH", "USING", "ALL"}
+_CLAUSES = {
+    "", "WHERE", "ORDER", "LIMIT", "OFFSET", "FOR", "GROUP", "HAVING", "WITH", "USING", "ALL",
+}  # fmt: skip
 """What may follow the object without being its alias; some of them are not understood."""
 MOST_DEPTH = 50
 """Parentheses within parentheses, so that a query cannot exhaust the stack."""

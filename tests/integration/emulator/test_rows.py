@@ -146,6 +146,22 @@ async def test_what_is_not_there_or_not_allowed(
     assert words in reply.body[0]["message"]
 
 
+async def test_platform_events_are_described_as_what_can_only_be_created(client: Client) -> None:
+    described = (await client.call("GET", "sobjects/orderstatus__e/describe")).body
+    fields = {f["name"]: f for f in described["fields"]}
+    assert fields["Order_ID__c"]["createable"] is True
+    assert fields["ReplayId"]["createable"] is False
+    assert (described["createable"], described["updateable"], described["queryable"]) == (
+        True,
+        False,
+        False,
+    )
+    listed = (await client.call("GET", "sobjects")).body["sobjects"]
+    assert "OrderStatus__e" in [kind["name"] for kind in listed]
+    basic = (await client.call("GET", "sobjects/OrderStatus__e")).body
+    assert basic["objectDescribe"]["name"] == "OrderStatus__e"
+
+
 async def test_describe_tells_what_a_client_checks_before_it_writes(client: Client) -> None:
     described = (await client.call("GET", "sobjects/Account/describe")).body
     fields = {f["name"]: f for f in described["fields"]}
