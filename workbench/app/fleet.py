@@ -34,6 +34,7 @@ class Member:
     """
 
     path: Path
+    flow_name: str | None = None
     opening: asyncio.Task[OpenFlow] | None = None
     open: OpenFlow | None = None
     error: WorkbenchError | None = None
@@ -105,7 +106,7 @@ class Fleet:
 
     async def _keep_running(self, member: Member) -> None:
         try:
-            flow: Flow | None = load_flow(member.path, self.settings)
+            flow: Flow | None = self._load(member)
             while flow is not None and not self._is_stopping:
                 flow = await self._run_once(member, flow)
         except WorkbenchError as error:
@@ -113,6 +114,24 @@ class Fleet:
         except Exception as error:  # the outermost edge: a bug here must not end the others
             _log.exception("flow %s met a bug of workbench", member.path)
             self._failed(member, WorkbenchError(f"a bug of workbench ended it: {error!r}"))
+
+    def _load(self, member: Member) -> Flow:
+        """The flow in a member's file.
+
+        Raises:
+            SettingsError: the file can't be read, or an earlier flow has its name: what each of
+                the two did would be one in logs, metrics and failed batches.
+            FlowError: it has errors, or asks for a variable that is not set.
+        """
+        flow = load_flow(member.path, self.settings)
+        for other in self.members:
+            if other is not member and other.flow_name == flow.name:
+                raise SettingsError(
+                    f"{member.path}: this flow is called {flow.name!r}, like that in "
+                    f"{other.path}; flows that run in one process need names of their own"
+                )
+        member.flow_name = flow.name
+        return flow
 
     async def _run_once(self, member: Member, flow: Flow) -> Flow | None:
         """Run a flow to its end; the flow to go on with where its file was mended meanwhile."""
@@ -122,7 +141,7 @@ class Fleet:
             if opened is None or self._is_stopping:
                 return None
             member.open, member.was_running = opened, True
-            watching = asyncio.create_task(self._wait_for_mended(member.path, opened))
+            watching = asyncio.create_task(self._wait_for_mended(member, opened))
             try:
                 await opened.engine.run(drain_timeout_seconds=self.drain_timeout_seconds)
             finally:
@@ -141,7 +160,7 @@ class Fleet:
         finally:
             member.opening = None
 
-    async def _wait_for_mended(self, path: Path, opened: OpenFlow) -> Flow:
+    async def _wait_for_mended(self, member: Member, opened: OpenFlow) -> Flow:
         """Return the flow of the changed file, having stopped the engine, once a paused broken
         flow's file is another one without errors."""
         seen = opened.flow.digest
@@ -150,7 +169,7 @@ class Fleet:
             if opened.engine.snapshot().pause_cause != "broken":
                 continue
             try:
-                flow = load_flow(path, self.settings)
+                flow = self._load(member)
             except (FlowError, SettingsError):
                 continue  # in the middle of being edited; `workbench check` tells what is wrong
             if flow.digest != seen:

@@ -204,7 +204,7 @@ async def test_a_platform_event_that_may_be_out_is_kept_and_the_row_is_not_writt
 
 async def test_flows_in_one_process_do_not_share_their_trouble(world: World) -> None:
     """One is no flow, one asks for a field that is not there, one can't log in, one NATS is not
-    there; the last runs on."""
+    there, one is called like an earlier one; the last runs on."""
     here = {"credentials_path": str(world.credentials)}
     wrong = {"credentials_path": str(world.write_credentials("wrong.json", client_secret="x"))}
     payload = {"LastName": "x", "ExternalId__c": "{{record.ExternalId__c}}", "Nope__c": "1"}
@@ -212,8 +212,9 @@ async def test_flows_in_one_process_do_not_share_their_trouble(world: World) -> 
     texts = [
         "flow:\n  name: x\n  tasks: 7\n",
         world.text(task("write", **here, payload=payload), source=nats, failed={"pause_after": 2}),
-        world.text(task("write", **wrong), source={**nats, "durable_name": "other"}),
-        world.text(task("write", **here), source={"url": "nats://127.0.0.1:1"}),
+        world.text(task("write", **wrong), source={**nats, "durable_name": "other"}, name="wrong"),
+        world.text(task("write", **here), source={"url": "nats://127.0.0.1:1"}, name="away"),
+        world.text(task("write", **here), source={**nats, "durable_name": "twin"}),
         flow_on(other := f"{world.stream}other", task("write", **here), nats),
     ]
     files = [world.folder / f"{number}.yaml" for number in range(len(texts))]
@@ -232,8 +233,10 @@ async def test_flows_in_one_process_do_not_share_their_trouble(world: World) -> 
     members = await run
     world.expect(contacts(100))
     assert [type(member.error).__name__ for member in members] == [
-        *("FlowError", "NoneType", "AuthenticationError", "ConnectionLost", "NoneType")
+        *("FlowError", "NoneType", "AuthenticationError", "ConnectionLost"),
+        *("SettingsError", "NoneType"),
     ]
+    assert f"like that in {files[1]};" in str(members[4].error)
 
 
 def flow_on(stream: str, sink: dict[str, Any], source: dict[str, Any]) -> str:
