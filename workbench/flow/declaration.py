@@ -16,7 +16,8 @@ class Field:
     """One key of a section: everything that is ever said about it.
 
     `default` is what a reader of the file may assume; `is_ours` marks what other engines ignore,
-    `is_ignored` what they use and workbench accepts without using it.
+    `is_ignored` what they use and workbench accepts without using it. `is_named_after_file` offers
+    the file's own name in place of `example`, where two files must not have the same value.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Field:
     example: str = ""
     is_ours: bool = False
     is_ignored: bool = False
+    is_named_after_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class Section(Kind):
         child = node.entries.get(item.name)
         if is_absent(child):
             if item.is_required:
-                example = f", as {item.name}: {item.example}" if item.example else ""
+                value = item.example
+                if item.is_named_after_file:
+                    value = reader.document.stem or value
+                example = f", as {item.name}: {value}" if value else ""
                 reader.report(
                     "schema.required",
                     f"'{last(path) or self.name}' needs '{item.name}'{example}",

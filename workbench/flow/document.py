@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from workbench.errors import Problem
@@ -46,6 +47,11 @@ class Document:
         self._lines: list[str] = []
         if not self.problems:
             self._compose()
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folders and ending; empty where the text is of no file."""
+        return PurePath(self.file).stem if self.file.endswith((".yaml", ".yml")) else ""
 
     @property
     def lines(self) -> list[str]:

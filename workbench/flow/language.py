@@ -433,6 +433,7 @@ FLOW = Section(
             "The flow's name in logs, metrics and failed batches.",
             is_required=True,
             example="salesforce_composite_upsert_contact",
+            is_named_after_file=True,
         ),
         Field("labels", Free(), "Labels of your own.", example="{team: crm}"),
         Field("retry", RETRY, RETRY.description + " For tasks that have none of their own."),

@@ -164,6 +164,16 @@ def test_the_fix_of_an_unknown_key_replaces_the_key(column_of: str) -> None:
     assert line[problem.column - 1 :].startswith(column_of)
 
 
+@pytest.mark.parametrize(
+    ("file", "offered"),
+    [("flows/a b.yaml", "a b"), ("<text>", "salesforce_composite_upsert_contact")],
+)
+def test_a_flow_without_a_name_is_offered_that_of_its_file(file: str, offered: str) -> None:
+    text = flow_text().replace("  name:", "  labels:\n    name:", 1)
+    problems = [p for p in check(text, file) if p.code == "schema.required"]
+    assert [p.message for p in problems] == [f"'flow' needs 'name', as name: {offered}"]
+
+
 @pytest.mark.parametrize("operation", ["create", "update", "upsert", "tree"])
 def test_writing_needs_a_payload(operation: str) -> None:
     (problem,) = errors(composite(f"operation: {operation}\nexternal_id_field: X__c"))
