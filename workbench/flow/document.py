@@ -27,6 +27,8 @@ from workbench.flow.nodes import (
 
 __all__ = ["Document"]
 
+MAX_MESSAGE = 500
+"""Characters of what is said of one problem; a value that is quoted in it may be longer."""
 MAX_TEXT_BYTES = 1024 * 1024
 """A flow file is written by people; above this it is some other file."""
 
@@ -96,7 +98,8 @@ class Document:
         """A problem of this file; `more` may set `severity` (default error) and `fix`."""
         line, column = (span.line, span.column) if span else (0, 0)
         severity = more.pop("severity", "error")
-        return Problem(self.file, line, column, format_path(path), severity, code, message, **more)
+        where = format_path(path)
+        return Problem(self.file, line, column, where, severity, code, _shown(message), **more)
 
     def replaced(self, path: str | Path, text: str) -> str:
         """The whole text with the value at `path` written as `text`; the rest keeps every byte.
@@ -122,7 +125,7 @@ class Document:
         if len(given) > MAX_TEXT_BYTES:
             self._fail(
                 "yaml.too_large",
-                f"the file is {len(given):,} bytes; a flow file has at most {MAX_TEXT_BYTES:,}",
+                f"the file is too large; a flow file has at most {MAX_TEXT_BYTES:,} bytes",
             )
             return ""
         text = given if isinstance(given, str) else self._from_utf8(given)
@@ -189,9 +192,23 @@ class Document:
                 Span(line, where, line, where + 1),
             )
             return
-        said = error.problem or "it can't be read"
-        context = f" {error.context}" if error.context else ""
-        self._fail("yaml.syntax", f"this is not YAML:{context}: {said}".replace(":  ", ": "), span)
+        said = [error.context, error.problem or "it can't be read"]
+        self._fail("yaml.syntax", ": ".join(filter(None, ["this is not YAML", *said])), span)
+
+
+def _shown(message: str) -> str:
+    """A message in a bounded length, with nothing in it that a terminal obeys: it quotes the file.
+
+    >>> _shown("no key '\x1b]0;'")
+    "no key '\\\\x1b]0;'"
+    """
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[: MAX_MESSAGE // 2]}...{message[-MAX_MESSAGE // 2 :]}"
+    return message if message.isprintable() else "".join(map(_printable, message))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def _holds(span: Span, line: int, column: int) -> bool:

@@ -118,9 +118,12 @@ class Integer(Kind):
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, float) and value.is_integer():
             value = int(value)
+        if isinstance(value, float) and isinstance(node, Scalar):
+            said = f"'{last(path)}' must be a {self.describe()}, not {node.text}"
+            return reader.report("schema.type", said, node, path)
         if isinstance(value, bool) or not isinstance(value, int):
-            text = node.text if isinstance(node, Scalar) else ""
-            fix = text if re.fullmatch(r"-?[0-9]+", text) else None
+            text = value if isinstance(value, str) else ""
+            fix = text if re.fullmatch(r"-?[0-9]{1,19}", text) else None
             return wrong(node, f"a {self.describe()}", path, reader, fix)
         if value != self.also and not self.minimum <= value <= self.maximum:
             return reader.report(

@@ -13,7 +13,7 @@ from workbench.flow.duration import parse_duration
 from workbench.flow.expression import TemplateProblem
 from workbench.flow.language import COMPOSITE, FILE, KNOWN_TASKS, SUBSCRIBER
 from workbench.flow.nodes import Mapping as MappingNode
-from workbench.flow.nodes import Scalar, format_path, quoted
+from workbench.flow.nodes import Scalar, Span, format_path, quoted
 from workbench.flow.overrides import apply_overrides
 from workbench.flow.payload import Compiled, Leaf
 from workbench.flow.reader import MISSING, Reader
@@ -111,7 +111,8 @@ def _read_file(document: Document, reader: Reader) -> Any:
     if document.problems:
         return None
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        reader.report("schema.empty", "the file is empty; a flow begins with 'flow:'", None, ())
+        where = Span(1, 1, 1, 1)
+        reader.report("schema.empty", "the file is empty; a flow begins with 'flow:'", where, ())
         return None
     if not isinstance(root, MappingNode):
         reader.report("schema.type", f"a flow file begins with 'flow:', not {root.what}", root, ())

@@ -131,6 +131,19 @@ def test_what_is_no_flow_file_gets_one_clear_error_soon(text: str | bytes, code:
     found = errors(text)
     assert time.perf_counter() - begin < 1
     assert [problem.code for problem in found] == [code]
+    assert found[0].line >= 1
+    assert found[0].column >= 1
+    assert "::" not in found[0].message
+
+
+def test_what_a_problem_quotes_is_bounded_and_obeyed_by_no_terminal() -> None:
+    text = flow_text().replace("flow:\n", 'flow:\n  "\\e]0;x\\a\\u202E": 1\n', 1)
+    (problem,) = errors(text)
+    assert problem.message == r"'flow' has no key '\x1b]0;x\x07\u202e'"
+    (problem,) = errors(flow_text().replace("name: ", "name: " + "x" * 100_000, 1))
+    assert 200 < len(problem.message) < 600
+    (problem,) = errors(flow_text(source="max_messages: 1.5\n"))
+    assert problem.message.endswith("not 1.5")
 
 
 def test_a_file_with_thousands_of_problems_is_told_soon() -> None:
