@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections import deque
 from collections.abc import Coroutine, Mapping
@@ -37,6 +38,16 @@ def _import_client() -> Any:
 
     return nats.aio.client.Client
 
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """False for asyncio's complaint about nats-py's reader at the end of a TLS connection.
+
+    It would follow the last line of every run over TLS, and nothing is wrong.
+    """
+    return not record.getMessage().startswith("returning true from eof_received()")
+
+
+logging.getLogger("asyncio").addFilter(_is_worth_telling)
 
 _Client = _import_client()
 import nats.errors as nats_errors  # noqa: E402  after the guarded import above

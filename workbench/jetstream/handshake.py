@@ -83,14 +83,22 @@ def why_dropped(greeting: Mapping[str, Any], shown: Credentials) -> str:
     return "it closed the connection during the handshake"
 
 
+def _certificate_mend(error: ssl.SSLCertVerificationError) -> str:
+    match error.verify_code:
+        case 62 | 64:  # host name, IP address mismatch
+            return "connect by a name that the certificate holds"
+        case 9 | 10:  # not yet valid, expired
+            return "the server needs one that is valid now, or this machine's clock is wrong"
+        case _:
+            return 'name its authority in the credentials file as {"tls": {"ca": "..."}}'
+
+
 def why_failed(error: BaseException, shown: Credentials, client: NatsClient) -> str:
     """The reason in a few words, with the mend where there is one; most specific first."""
     text = str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"its TLS certificate fails verification ({error.verify_message}); name its "
-            'authority in the credentials file as {"tls": {"ca": "..."}}'
-        )
+        said = error.verify_message.rstrip(".")
+        return f"its TLS certificate fails verification ({said}); {_certificate_mend(error)}"
     if isinstance(error, ssl.SSLError) and client.greeting.get("tls_verify"):
         return why_dropped(client.greeting, shown)
     if isinstance(error, ssl.SSLError):

@@ -167,14 +167,21 @@ async def test_tls_asked_of_a_server_without_is_refused_before_a_secret_leaves(
     assert "offers none" in said
 
 
-async def test_tls_verification(tmp_path: Path) -> None:
+async def test_tls_verification(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     authority = Authority(tmp_path)
     cert, key = authority.issue("server")
     with NatsServer(tmp_path / "nats", tls_cert=cert, tls_key=key) as server:
-        await _works(server.url, Credentials(tls=Tls(ca=authority.ca)))
-        assert "fails verification" in await _refusal(server.url)
+        trusting = Credentials(tls=Tls(ca=authority.ca))
+        await _works(server.url, trusting)
+        assert "name its authority" in await _refusal(server.url)
+        elsewhere = server.url.replace("127.0.0.1", "localhost")
+        assert "by a name that the certificate holds" in await _refusal(elsewhere, trusting)
         # a server that insists on TLS gets it, verified, even where the URL does not say so
         assert "fails verification" in await _refusal(server.url.replace("tls:", "nats:"))
+        connection = await connect(server.url, trusting)
+    await until(lambda: not connection.is_connected)  # the server is gone, its socket ended
+    await connection.aclose()
+    assert "eof_received" not in caplog.text
 
 
 async def test_tls_that_the_server_offers_but_does_not_ask_for_is_used(tmp_path: Path) -> None:
