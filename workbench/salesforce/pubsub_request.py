@@ -92,20 +92,16 @@ def encode_records(
     An unknown field is the flow's fault rather than the record's where no record of these is
     without fault.
     """
-    stamp = schema.stamp(created_ms, user_id)
-    encode = schema.encode
-    encoded: list[bytes | Refused] = []
-    is_any_sound = False
-    for record in records:
-        payload = encode(record, stamp)
-        if payload is None:
-            encoded.append(_fault(schema, record))
-        elif len(payload) > MAX_EVENT_BYTES:
-            encoded.append(_too_large(payload))
-        else:
-            encoded.append(payload)
-            is_any_sound = True
-    if is_any_sound:
+    payloads = schema.encode(records, schema.stamp(created_ms, user_id))
+    encoded = [
+        _fault(schema, record)
+        if payload is None
+        else _too_large(payload)
+        if len(payload) > MAX_EVENT_BYTES
+        else payload
+        for payload, record in zip(payloads, records, strict=True)
+    ]
+    if any(type(item) is bytes for item in encoded):
         return encoded
     return [
         Refused(item.code, item.message, item.fields, is_request_fault=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workbench import codec
 from workbench.errors import ServerError
 from workbench.model import Record
-from workbench.salesforce.pubsub_fields import Misfit, Write, varint, writer_of
+from workbench.salesforce.pubsub_encoder import Column, encoder_of
+from workbench.salesforce.pubsub_fields import Misfit, Write, in_union, varint, writer_of
 
-__all__ = ["EventSchema", "Fault", "Stamp", "parse_schema"]
+__all__ = ["EventSchema", "Fault", "parse_schema"]
 
 CREATED_DATE = "CreatedDate"
 CREATED_BY = "CreatedById"
@@ -27,26 +27,6 @@ class Fault(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One field. `token` is the Salesforce type of its doc, `absent` what is sent without a value
-    (None: there has to be one)."""
-
-    name: str
-    kind: str
-    token: str
-    is_nullable: bool
-    write: Write
-    absent: bytes | None
-
-
-class Stamp(NamedTuple):
-    """CreatedDate and CreatedById, encoded: each by its name, and both in the schema's order."""
-
-    fields: Mapping[str, bytes]
-    both: bytes
-
-
 class EventSchema:
     """One version of an event's definition, named by its `id`.
 
@@ -58,34 +38,18 @@ class EventSchema:
         self.id = id
         self.event = event
         self.columns = columns
-        self._plan = [(c.name, c.write, None if c.name in _STAMPED else c.absent) for c in columns]
-        names = [c.name for c in columns]
-        self._names = set(names)
-        # Every custom event's definition begins with the system fields.
-        self._own_plan = self._plan[2:] if tuple(names[:2]) == _STAMPED else None
+        self._names = {column.name for column in columns}
+        self._encode = encoder_of(columns, _STAMPED)
 
-    def stamp(self, created_ms: int, user_id: str) -> Stamp:
-        """The system fields of everything that is published in one request."""
+    def stamp(self, created_ms: int, user_id: str) -> Mapping[str, bytes]:
+        """The system fields of everything that is published in one request, encoded."""
         values: dict[str, object] = {CREATED_DATE: created_ms, CREATED_BY: user_id}
-        fields = {c.name: c.write(values[c.name]) for c in self.columns if c.name in values}
-        return Stamp(fields, b"".join(fields.values()))
+        return {c.name: c.write(values[c.name]) for c in self.columns if c.name in values}
 
-    def encode(self, record: Record, stamp: Stamp) -> bytes | None:
-        """The datum of a record, bare; None when something is wrong, which `faults` then tells."""
-        plan, parts = self._own_plan, [stamp.both]
-        if plan is None or CREATED_DATE in record or CREATED_BY in record:
-            plan, parts = self._plan, []
-        taken = 0
-        try:
-            for name, write, absent in plan:
-                if name in record:
-                    parts.append(write(record[name]))
-                    taken += 1
-                else:
-                    parts.append(stamp.fields[name] if absent is None else absent)
-        except (Misfit, KeyError):
-            return None
-        return b"".join(parts) if taken == len(record) else None
+    def encode(self, records: Sequence[Record], stamp: Mapping[str, bytes]) -> list[bytes | None]:
+        """The datum of each record, bare; None where something is wrong with it, which `faults`
+        then tells."""
+        return self._encode(records, stamp)
 
     def faults(self, record: Record) -> list[Fault]:
         """Everything that is wrong with a record: the unknown fields, then the others in the
@@ -133,16 +97,15 @@ def _column(event: str, field: Mapping[str, Any]) -> Column:
     kind = others[0] if len(others) == 1 else others
     if isinstance(kind, dict) and "logicalType" not in kind:
         kind = kind.get("type")
-    token = _token(field.get("doc", ""))
     null = varint(branches.index("null")) if "null" in branches else None
     branch = varint(branches.index(others[0])) if isinstance(given, list) and others else b""
-    write = writer_of(kind, token, name, branch, null) if isinstance(kind, str) else None
-    if write is None:
-        return _foreign(event, name, token, null, kind)
+    inner = writer_of(kind, _token(field.get("doc", "")), name) if isinstance(kind, str) else None
     absent = null
-    if field.get("default") is not None:
-        absent = write(field["default"])
-    return Column(name, str(kind), token, null is not None, write, absent)
+    if inner is None:
+        inner = _foreign(event, name, null, kind)
+    elif field.get("default") is not None:
+        absent = in_union(inner, branch, null)(field["default"])
+    return Column(name, in_union(inner, branch, null), inner, branch, absent)
 
 
 def _token(doc: str) -> str:
@@ -154,16 +117,15 @@ def _token(doc: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def _foreign(event: str, name: str, token: str, null: bytes | None, kind: object) -> Column:
-    """A field of a type that platform events do not have: it can be left out, if it may be null."""
+def _foreign(event: str, name: str, null: bytes | None, kind: object) -> Write:
+    """The writer of a field of a type that platform events do not have: it can be left out, if it
+    may be null."""
     if null is None:
         raise ValueError(f"{event}.{name} has the type {kind!r}, which workbench can't fill")
 
     def write(value: object) -> bytes:
-        if value is None and null is not None:
-            return null
         raise Misfit(
             "INVALID_TYPE_ON_FIELD_IN_RECORD", f"it has the type {kind!r}, which can't be filled"
         )
 
-    return Column(name, str(kind), token, True, write, null)
+    return write
