@@ -13,7 +13,7 @@ from workbench.engine.lanes import Lanes
 from workbench.engine.policy import RetryPolicy
 from workbench.engine.ports import Sink
 from workbench.engine.unit import Share, Unit, Visit
-from workbench.model import Batch, Event, Group, Record
+from workbench.model import Batch, Event, Group, Origin, Record
 
 __all__ = ["Stage", "StageSpec"]
 
@@ -179,8 +179,8 @@ class Stage:
                 records = units[0].records
             else:
                 records = [record for unit in units for record in unit.records]
-            sources = partial(_sources, units)
-            return Batch(identity, self.name, [Group(records)], False, last, least, sources)
+            origins = partial(_origins, units)
+            return Batch(identity, self.name, [Group(records)], False, last, least, origins)
         atomic = self.spec.is_atomic
         size = self.limits.max_records
         if len(units) == 1 and len(units[0].records) > size:
@@ -196,10 +196,9 @@ class Stage:
         return Batch(identity, self.name, groups, False, last, least)
 
 
-def _sources(units: list[Unit]) -> list[str]:
-    """For each record: the event that it came from, by which branch, and its place in it."""
+def _origins(units: list[Unit]) -> list[Origin]:
+    """Where the records of a request come from."""
     return [
-        f"{unit.event.stream}:{unit.event.sequence}:{unit.visit.branch}:{unit.start + place}"
+        (unit.event.stream, unit.visit.branch, unit.event.sequence, unit.start, len(unit.records))
         for unit in units
-        for place in range(len(unit.records))
     ]

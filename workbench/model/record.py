@@ -16,6 +16,7 @@ __all__ = [
     "Exchange",
     "Group",
     "Limits",
+    "Origin",
     "Outcome",
     "Record",
     "Refused",
@@ -27,6 +28,11 @@ __all__ = [
 
 Record = dict[str, Any]
 """One rendered row for one sObject, or one platform event's fields: a JSON object."""
+
+Origin = tuple[str, str, int, int, int]
+"""Where records come from: stream, upstream task ("" for the source), sequence of the event, place
+of the first record among those that the event gives in this task, and how many follow each other.
+"""
 
 
 class Cause(StrEnum):
@@ -124,8 +130,8 @@ class Batch:
 
     `is_atomic` binds the groups together: all of them are written or none is. `attempt` counts
     from 1 the times that any of its records may have been sent before and now, redeliveries
-    included; `least_attempt` those that each of them may have been. `sources`, where the records
-    come from a stream, names each of them for ever, the same in every delivery.
+    included; `least_attempt` those that each of them may have been. `origins`, where the records
+    come from a stream, names all of them for ever, the same in every delivery.
     """
 
     id: str
@@ -134,7 +140,7 @@ class Batch:
     is_atomic: bool = False
     attempt: int = 1
     least_attempt: int = 1
-    sources: Callable[[], list[str]] | None = field(default=None, repr=False, compare=False)
+    origins: Callable[[], list[Origin]] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return sum(len(group.records) for group in self.groups)
@@ -150,18 +156,27 @@ class Exchange:
     """One request and its answer as they went over the wire; never holds a header with a secret.
 
     `target` is the path with query (`/services/data/v65.0/composite/sobjects`), or the rpc for
-    gRPC; bodies are what was meant before compression; `status` is None when nothing came back,
-    and `error` then says why. `started` is seconds since the epoch.
+    gRPC; bodies are what was meant before compression, or what makes them when they are asked for;
+    `status` is None when nothing came back, and `error` then says why. `started` is seconds since
+    the epoch.
     """
 
     method: str
     target: str
-    request_body: bytes
+    request: bytes | Callable[[], bytes]
     status: int | None
-    response_body: bytes
+    response: bytes | Callable[[], bytes]
     started: float
     duration_seconds: float
     error: str | None = None
+
+    @property
+    def request_body(self) -> bytes:
+        return self.request if isinstance(self.request, bytes) else self.request()
+
+    @property
+    def response_body(self) -> bytes:
+        return self.response if isinstance(self.response, bytes) else self.response()
 
 
 class AllWritten(Sequence[Outcome]):

@@ -399,9 +399,9 @@ def _recorded(
     return Exchange(
         method=request.method,
         target=request.target,
-        request_body=request.body,
+        request=request.body,
         status=status,
-        response_body=body,
+        response=body,
         started=started,
         duration_seconds=time.perf_counter() - clock,
         error=error,

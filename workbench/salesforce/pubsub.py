@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import (
@@ -211,15 +212,25 @@ class PublisherSink:
         if not parts:
             return Answer(outcomes)
         lost = next((reading.error for reading in readings if reading.error), None)
-        sent = _sent(publisher.topic, schema.id, parts, records)
-        return Answer(outcomes, _exchange(sent, results, started, duration, lost), results)
+        sent = [(part.ids, part.places) for part in parts]
+        exchange = Exchange(
+            method=PUBLISH_STREAM.name,
+            target=PUBLISH_STREAM.path,
+            request=partial(_sent, publisher.topic, schema.id, sent, records),
+            status=None if lost else 200,  # gRPC answers every call that it answers with 200
+            response=partial(_answered, results),
+            started=started,
+            duration_seconds=duration,
+            error=lost,
+        )
+        return Answer(outcomes, exchange, results)
 
     def _ids_of(self, batch: Batch) -> list[str]:
         """An id for each event, always the same for what the stream delivers again."""
-        if batch.sources is None:
+        if batch.origins is None:
             return new_ids(len(batch))
         scope = f"{self.settings.flow}\n{batch.task}\n{self.settings.topic}\n"
-        return source_ids(scope, batch.sources())
+        return source_ids(scope, batch.origins())
 
     def _connected(self) -> Publisher:
         """The publisher, made when first asked for; it connects by itself."""
@@ -265,7 +276,7 @@ async def _all(answers: list[Coroutine[Any, Any, Any]]) -> list[Any]:
 
 def _placed(
     encoded: Sequence[bytes | Refused], parts: Sequence[Publication], readings: Sequence[Reading]
-) -> tuple[Sequence[Outcome], list[Any]]:
+) -> tuple[Sequence[Outcome], Sequence[Any]]:
     """Outcomes and results where their records stand in the batch."""
     if len(parts) == 1 and len(parts[0].places) == len(encoded):
         return readings[0].outcomes, readings[0].results
@@ -327,31 +338,22 @@ async def _probe_allocation(client: SalesforceClient) -> None:
 
 
 def _sent(
-    topic: str, schema_id: str, parts: Sequence[Publication], records: Sequence[Record]
+    topic: str,
+    schema_id: str,
+    sent: Sequence[tuple[Sequence[str], Sequence[int]]],
+    records: Sequence[Record],
 ) -> bytes:
-    """The events that left, as JSON."""
+    """The events that left as JSON, from their ids and places, request by request."""
     events = [
         {"id": id_, "fields": records[place]}
-        for part in parts
-        for id_, place in zip(part.ids, part.places, strict=True)
+        for ids, places in sent
+        for id_, place in zip(ids, places, strict=True)
     ]
     return shown({"topic_name": topic, "schema_id": schema_id, "events": events})
 
 
-def _exchange(
-    sent: bytes, results: Sequence[Any], started: float, seconds: float, error: str | None
-) -> Exchange:
-    """What went over the wire, as JSON; gRPC answers every call that it answers with 200."""
-    return Exchange(
-        method=PUBLISH_STREAM.name,
-        target=PUBLISH_STREAM.path,
-        request_body=sent,
-        status=None if error else 200,
-        response_body=shown({"results": results}),
-        started=started,
-        duration_seconds=seconds,
-        error=error,
-    )
+def _answered(results: Sequence[Any]) -> bytes:
+    return shown({"results": list(results)})
 
 
 def _is_limit(outcome: Outcome) -> bool:

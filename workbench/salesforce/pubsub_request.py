@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, overload
 
 from workbench import codec
 from workbench.errors import SalesforceError
-from workbench.model import AllWritten, Outcome, Record, Refused, Unknown, Written
+from workbench.model import AllWritten, Origin, Outcome, Record, Refused, Unknown, Written
 from workbench.salesforce.pubsub_codes import EventKind, event_kind, event_outcome
 from workbench.salesforce.pubsub_schema import EventSchema
-from workbench.salesforce.pubsub_wire import messages
+from workbench.salesforce.pubsub_wire import publish_request
 
 __all__ = [
     "MAX_EVENTS",
@@ -40,6 +40,7 @@ _EVENT_OVERHEAD = 80
 
 
 _ID_ENDS = [f"{number:08x}" for number in range(MAX_EVENTS)]
+_HEX = [f"{number:03x}" for number in range(0x1000)]
 
 
 @dataclass(slots=True)
@@ -52,12 +53,7 @@ class Publication:
 
     def encode(self, topic: str, schema_id: str) -> bytes:
         """The message as it goes over the wire."""
-        request = messages()["PublishRequest"](topic_name=topic)
-        add = request.events.add
-        for id_, payload in zip(self.ids, self.payloads, strict=True):
-            add(id=id_, schema_id=schema_id, payload=payload)
-        encoded: bytes = request.SerializeToString()
-        return encoded
+        return publish_request(topic, schema_id, zip(self.ids, self.payloads, strict=True))
 
 
 def new_ids(count: int) -> list[str]:
@@ -67,21 +63,32 @@ def new_ids(count: int) -> list[str]:
     return [start + end for end in ends]
 
 
-def source_ids(scope: str, sources: Sequence[str]) -> list[str]:
+def source_ids(scope: str, origins: Iterable[Origin]) -> list[str]:
     """Ids that are the same whenever the same event of the stream is published again for the same
     `scope` (who publishes it where), so that subscribers know what they have had.
 
-    UUIDs of version 8, whose bits are ours to choose: SHA-256 of scope and source. Salesforce
-    itself does not look at them.
+    UUIDs of version 8, whose bits are ours to choose: the low 12 bits of the record's place in its
+    event and of the event's sequence as they are, the rest from SHA-256 of everything else.
+    Salesforce itself does not look at them.
     """
     start = sha256(scope.encode())
+    heads: dict[tuple[str, str, int, int], str] = {}
     ids = []
-    for source in sources:
-        digest = start.copy()
-        digest.update(source.encode())
-        text = digest.hexdigest()
-        ids.append(f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:32]}")
+    for stream, branch, sequence, first, count in origins:
+        for place in range(first, first + count):
+            rest = stream, branch, sequence >> 12, place >> 12
+            head = heads.get(rest)
+            if head is None:
+                head = heads[rest] = _id_head(start.copy(), repr(rest))
+            ids.append(f"{head}{_HEX[place & 0xFFF]}{_HEX[sequence & 0xFFF]}")
     return ids
+
+
+def _id_head(digest: Any, source: str) -> str:
+    """All of a UUID but its last six digits."""
+    digest.update(source.encode())
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-a{text[17:20]}-{text[20:26]}"
 
 
 def encode_records(
@@ -157,29 +164,52 @@ class Reading:
     """
 
     outcomes: Sequence[Outcome]
-    results: list[Any]
+    results: Sequence[Any]
     is_schema_refused: bool = False
     error: str | None = None
     stop: SalesforceError | None = None
 
 
+class _Rows(Sequence[dict[str, Any]]):
+    """The results of events that are published, as JSON objects, each made when asked for."""
+
+    __slots__ = ("_results",)
+
+    def __init__(self, results: Sequence[Any]) -> None:
+        self._results = results
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [_row(result) for result in self._results[index]]
+        return _row(self._results[index])
+
+
+def _row(result: Any) -> dict[str, Any]:
+    return {
+        "id": result.correlation_key,
+        "success": True,
+        "created": True,
+        "replay_id": result.replay_id.hex(),
+        "errors": [],
+    }
+
+
 def read(response: Any, ids: Sequence[str]) -> Reading:
     """Match results with events by their ids; an event without a result is unknown."""
     given = response.results
-    rows = [
-        {
-            "id": result.correlation_key,
-            "success": True,
-            "created": True,
-            "replay_id": result.replay_id.hex(),
-            "errors": [],
-        }
-        for result in given
-        if result.replay_id and not result.HasField("error")
-    ]
-    if [row["id"] for row in rows] == ids:
+    sound = [result for result in given if result.replay_id and not result.HasField("error")]
+    keys = [result.correlation_key for result in sound]
+    if keys == ids:
+        rows = _Rows(sound)
         return Reading(AllWritten(rows), rows)
-    written = {row["id"]: row for row in rows}
+    written = dict(zip(keys, sound, strict=True))
     refused = {result.correlation_key: result.error for result in given if result.HasField("error")}
     outcomes: list[Outcome] = []
     results: list[Any] = []
@@ -192,8 +222,9 @@ def read(response: Any, ids: Sequence[str]) -> Reading:
             results.append({"id": id_, "success": False, "errors": [said]})
             reading.is_schema_refused |= event_kind(error.msg) is EventKind.SCHEMA
         elif id_ in written:
-            outcomes.append(Written(id_, True, written[id_]))
-            results.append(written[id_])
+            row = _row(written[id_])
+            outcomes.append(Written(id_, True, row))
+            results.append(row)
         else:
             outcomes.append(Unknown("the answer holds no result for this event"))
             results.append(None)

@@ -9,10 +9,21 @@ https://github.com/forcedotcom/pub-sub-api/blob/main/pubsub_api.proto, 2026-11-2
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-__all__ = ["GET_SCHEMA", "GET_TOPIC", "PUBLISH", "PUBLISH_STREAM", "Rpc", "messages"]
+from workbench.salesforce.pubsub_fields import unsigned_varint
+
+__all__ = [
+    "GET_SCHEMA",
+    "GET_TOPIC",
+    "PUBLISH",
+    "PUBLISH_STREAM",
+    "Rpc",
+    "messages",
+    "publish_request",
+]
 
 _PACKAGE = "eventbus.v1"
 
@@ -113,3 +124,37 @@ def messages() -> dict[str, Any]:
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
         for name in _MESSAGES
     }
+
+
+def publish_request(topic: str, schema_id: str, events: Iterable[tuple[str, bytes]]) -> bytes:
+    """A PublishRequest on the wire, of events by id and payload.
+
+    Put together by hand: thousands of events a second are alike but for these two, and to make a
+    message of each and have it encoded takes three times as long.
+    https://protobuf.dev/programming-guides/encoding/, 2026-11-28
+    """
+    event_tag = _tag("PublishRequest", "events")
+    id_tag, payload_tag = _tag("ProducerEvent", "id"), _tag("ProducerEvent", "payload")
+    schema = _bytes_field("ProducerEvent", "schema_id", schema_id.encode())
+    parts = [_bytes_field("PublishRequest", "topic_name", topic.encode())]
+    heads: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    for text, payload in events:
+        id_ = text.encode()
+        sizes = len(id_), len(payload)
+        head = heads.get(sizes)
+        if head is None:
+            start = id_tag + unsigned_varint(len(id_))
+            middle = schema + payload_tag + unsigned_varint(len(payload))
+            size = len(start) + len(middle) + sum(sizes)
+            head = heads[sizes] = event_tag + unsigned_varint(size) + start, middle
+        parts += head[0], id_, head[1], payload
+    return b"".join(parts)
+
+
+def _bytes_field(message: str, field: str, value: bytes) -> bytes:
+    return _tag(message, field) + unsigned_varint(len(value)) + value
+
+
+def _tag(message: str, field: str) -> bytes:
+    """What stands before a field's length and bytes: its number, and that a length follows."""
+    return unsigned_varint(_MESSAGES[message][field][0] << 3 | 2)

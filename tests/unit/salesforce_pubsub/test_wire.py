@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.emulator.descriptors import MESSAGES, METHODS, SERVICE
 from workbench.errors import SettingsError
@@ -31,6 +33,7 @@ from workbench.salesforce.pubsub_wire import (
     PUBLISH_STREAM,
     Rpc,
     messages,
+    publish_request,
 )
 
 
@@ -60,6 +63,21 @@ def test_a_request_holds_topic_ids_schema_and_payloads() -> None:
     ]
 
 
+@given(
+    st.text(max_size=200),
+    st.text(max_size=200),
+    st.lists(st.tuples(st.text(max_size=200), st.sampled_from([0, 1, 20, 127, 128, 20_000]))),
+)
+def test_requests_are_put_together_as_protobuf_does(
+    topic: str, schema_id: str, events: list[tuple[str, int]]
+) -> None:
+    message = MESSAGES["PublishRequest"](topic_name=topic)
+    for id_, size in events:
+        message.events.add(id=id_, schema_id=schema_id, payload=bytes(size))
+    sent = publish_request(topic, schema_id, [(id_, bytes(size)) for id_, size in events])
+    assert MESSAGES["PublishRequest"].FromString(sent) == message
+
+
 def test_requests_are_split_by_their_encoded_size_and_lose_nothing() -> None:
     payloads = [bytes(size) for size in (10, 3_000_000, 900_000, 1_000_000, 1_000_000, 500_000)]
     ids = new_ids(len(payloads))
@@ -77,10 +95,20 @@ def test_ids_are_uuids_and_differ() -> None:
 
 
 def test_ids_of_sources_are_the_same_every_time_and_for_nobody_else() -> None:
-    sources = ["orders:1::0", "orders:1::1", "orders:11::0"]
-    ids = source_ids("flow\ntask\ntopic\n", sources)
-    assert ids == source_ids("flow\ntask\ntopic\n", sources)
-    assert len({*ids, *source_ids("other\ntask\ntopic\n", sources)}) == 6
+    origins = [
+        ("orders", "", 1, 0, 2),
+        ("orders", "", 11, 0, 1),
+        ("others", "", 1, 0, 1),
+        ("orders", "upsert", 1, 0, 1),
+        ("orders", "", 1 + (1 << 12), 0, 1),
+        ("orders", "", 1 + (1 << 40), 0, 1),
+        ("orders", "", 1, 1 << 12, 2),
+    ]
+    ids = source_ids("flow\ntask\ntopic\n", origins)
+    assert ids == source_ids("flow\ntask\ntopic\n", origins)
+    assert len(ids) == 9
+    assert len({*ids, *source_ids("other\ntask\ntopic\n", origins)}) == 18
+    assert source_ids("flow\ntask\ntopic\n", [("orders", "", 1, 1, 1)]) == [ids[1]]
     for id_ in ids:
         assert str(uuid.UUID(id_)) == id_
         assert (uuid.UUID(id_).version, uuid.UUID(id_).variant) == (8, uuid.RFC_4122)
@@ -104,6 +132,25 @@ def test_results_are_matched_by_key_wherever_they_stand() -> None:
         "success": False,
         "errors": [{"code": 0, "msg": "bad"}],
     }
+
+
+def test_results_of_what_is_published_are_told_as_json_objects() -> None:
+    reading = read(response_of(("a", b"\1", ""), ("b", b"\2", "")), ["a", "b"])
+    rows = [
+        {"id": id_, "success": True, "created": True, "replay_id": replay, "errors": []}
+        for id_, replay in (("a", "01"), ("b", "02"))
+    ]
+    assert list(reading.results) == reading.results[:] == rows
+    assert reading.outcomes == [Written(row["id"], True, row) for row in rows]
+    partly = read(response_of(("a", b"\1", ""), ("b", b"", "bad")), ["a", "b"])
+    assert partly.results[0] == rows[0]
+
+
+def test_a_result_too_many_spoils_nothing() -> None:
+    response = response_of(("x", b"", "bad"), ("a", b"\1", ""), ("y", b"\3", ""), ("b", b"\2", ""))
+    reading = read(response, ["a", "b"])
+    assert [(type(o), o.id) for o in reading.outcomes] == [(Written, "a"), (Written, "b")]
+    assert [row["replay_id"] for row in reading.results] == ["01", "02"]
 
 
 def test_what_has_no_result_of_its_own_is_unknown() -> None:
