@@ -42,33 +42,43 @@ class MailboxParser(Parser):
     async def _deliver(self, text: bytes) -> int:
         """Put whole messages into their mailboxes, until something else comes; where it begins."""
         at, end = 0, len(text)
-        mailboxes = self._mailboxes
-        while True:
-            eol = text.find(b"\r\n", at)
-            if eol < 0:
-                return at
-            # MSG <subject> <sid> [reply] <size>, HMSG <subject> <sid> [reply] <header size> <size>
-            parts = text[at:eol].split(b" ")
-            count = len(parts)
-            has_headers = parts[0] == b"HMSG"
-            if count - has_headers not in (4, 5) or not (has_headers or parts[0] == b"MSG"):
-                return at
-            mailbox = mailboxes.get(int(parts[2]))
-            start = eol + 2
-            stop = start + int(parts[-1])
-            if mailbox is None or stop + 2 > end:
-                return at
-            headers = None
-            if has_headers:
-                body = start + int(parts[-2])
-                headers = await self.nc._process_headers(text[start:body])
-                start = body
-            reply = parts[3].decode() if count - has_headers == 5 else ""
-            mailbox.messages.append(
-                Event(parts[1].decode(), text[start:stop], headers, token=reply)
-            )
-            mailbox.bell.set()
-            at = stop + 2
+        mailbox: Any = None
+        sid = name = b""
+        subject = ""
+        try:
+            while (eol := text.find(b"\r\n", at)) >= 0:
+                # MSG <subject> <sid> [reply] <size>
+                # HMSG <subject> <sid> [reply] <header size> <size>
+                parts = text[at:eol].split(b" ")
+                count = len(parts)
+                has_headers = parts[0] == b"HMSG"
+                if count - has_headers not in (4, 5) or not (has_headers or parts[0] == b"MSG"):
+                    break
+                if parts[2] != sid:
+                    if mailbox is not None:
+                        mailbox.bell.set()
+                    sid = parts[2]
+                    mailbox = self._mailboxes.get(int(sid))
+                start = eol + 2
+                stop = start + int(parts[-1])
+                if mailbox is None or stop + 2 > end:
+                    break
+                if parts[1] != name:  # most of what comes has the same
+                    name = parts[1]
+                    subject = name.decode()
+                headers = None
+                if has_headers:
+                    body = start + int(parts[-2])
+                    headers = await self.nc._process_headers(text[start:body])
+                    start = body
+                reply = parts[3].decode() if count - has_headers == 5 else ""
+                event = Event(subject, text[start:stop], headers, "", 0, 1, 0, reply)
+                mailbox.messages.append(event)
+                at = stop + 2
+        finally:
+            if mailbox is not None:
+                mailbox.bell.set()
+        return at
 
     def _is_short_start(self, text: bytes, at: int) -> bool:
         """Whether the rest is the beginning of a message that the next read will complete."""

@@ -275,11 +275,12 @@ class JetStreamSource:
             # $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer seq>.<time>.<pending>
             # and, as v2, with <domain>.<account hash> after ACK and perhaps a last random token:
             # https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-15.md
-            at = 2 if len(parts) == 9 else 4
-            event.stream = parts[at]
-            event.num_delivered = int(parts[at + 2])
-            event.sequence = int(parts[at + 3])
-            event.timestamp_ns = int(parts[at + 5])
+            if len(parts) != 9:
+                parts = [*parts[:2], *parts[4:11]]
+            _, _, event.stream, _, delivered, sequence, _, stored, pending = parts
+            event.num_delivered = int(delivered)
+            event.sequence = int(sequence)
+            event.timestamp_ns = int(stored)
             event.received = now
             is_doubtful = event.num_delivered > 1 or event.sequence <= self._doubtful
             if is_doubtful and self._is_settled(event):
@@ -287,7 +288,7 @@ class JetStreamSource:
             append(event)
             room -= 1
         if events:
-            self.pending = int(events[-1].token.split(".")[10 if at == 4 else 8])
+            self.pending = int(pending)
             self._owed = max(0, self._owed - len(events))
             self._retry_seconds = _RETRY_SECONDS
             if self._owed:
