@@ -39,6 +39,7 @@ from workbench.tui.files import OpenFile, find_flows, read_bytes
 from workbench.tui.filters import parse_filter
 from workbench.tui.requests import compare, pretty
 from workbench.tui.samples import made_up
+from workbench.tui.shown_rows import MOST_BELOW, ShownRows
 from workbench.tui.store import Store
 from workbench.tui.text import clean, clean_lines, content, fit, short_bytes
 
@@ -202,6 +203,41 @@ def test_notices_are_absorbed_where_they_pile_up() -> None:
     for first in range(1, 60_000, 10_000):
         store.notify(EventsReceived("f", events(*range(first, first + 10_000))))
     assert store.end >= 50_000
+
+
+def test_held_rows_outlive_the_store_and_later_ones_join_them_up_to_a_bound() -> None:
+    store = Store(100)
+    store.notify(EventsReceived("f", events(*range(1, 101))))
+    store.absorb()
+    shown = ShownRows(store)
+    shown.hold()
+    for first in range(101, 9_001, 100):
+        store.notify(EventsReceived("f", events(*range(first, first + 100))))
+        store.absorb()
+        assert shown.take(store.take_changed()) == 0
+    rows = [shown.row_at(place) for place in range(shown.count)]
+    assert [row.sequence for row in rows if row] == list(range(1, 101 + MOST_BELOW))
+    assert shown.new_rows == 8_900
+    assert shown.place_of(8_999) is None
+    shown.set_filter(parse_filter("seq:7"))
+    assert [shown.place_of(6), shown.count] == [0, 1]
+    shown.follow()
+    assert shown.count == 0
+    shown.set_filter(None)
+    assert (shown.count, shown.place_of(8_999)) == (100, 99)
+
+
+def test_what_was_written_below_while_held_is_left_out_where_some_of_it_is_gone() -> None:
+    store = Store(100)
+    store.notify(EventsReceived("f", events(*range(1, 51))))
+    store.absorb()
+    shown = ShownRows(store)
+    shown.hold()
+    store.notify(EventsReceived("f", events(*range(51, 201))))
+    store.absorb()
+    shown.take(store.take_changed())
+    assert shown.count == 50
+    assert shown.new_rows == 150
 
 
 # -- filters ------------------------------------------------------------------------------------

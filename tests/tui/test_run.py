@@ -88,7 +88,7 @@ async def test_the_list_follows_until_it_is_held(tmp_path: Path) -> None:
         publish(desk, *["bob"] * 40, first=41)
         await caught_up(pilot, desk, 1.0)
         assert events.current.sequence == 40
-        assert events.new_rows == 40
+        assert events.shown.new_rows == 40
         assert "40 new" in str(events.border_subtitle)
         await pilot.press("end")
         assert events.is_following

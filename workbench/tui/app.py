@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, ScreenStackError
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
@@ -40,6 +40,9 @@ __all__ = ["WorkbenchApp"]
 
 _STATUS_SECONDS = 0.5
 _DISK_SECONDS = 1.0
+_ABSORB_EVERY = 0.02
+_ABSORB_SECONDS = 0.005
+"""How long at a stretch what the engine told is turned into rows: a key waits no longer for it."""
 
 
 def _edit() -> Screen[Any]:
@@ -157,6 +160,7 @@ class WorkbenchApp(App[None]):
             self.set_keymap(dict(self.config.keys))
         self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
         self._open_first()
+        self.set_interval(_ABSORB_EVERY, self._absorb, name="absorb")
         self.set_interval(self.config.frame_seconds, self._tick, name="frames")
         self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
         self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
@@ -190,10 +194,21 @@ class WorkbenchApp(App[None]):
 
     # -- timers --------------------------------------------------------------------------------
 
+    @property
+    def place_screen(self) -> PlaceScreen | None:
+        """The place in front; None while a dialog covers it, or while another is being opened."""
+        try:
+            screen = self.screen
+        except ScreenStackError:  # a timer may fire between two modes
+            return None
+        return screen if isinstance(screen, PlaceScreen) and screen.is_mounted else None
+
+    def _absorb(self) -> None:
+        self.runs.absorb(_ABSORB_SECONDS)
+
     def _tick(self) -> None:
-        self.runs.absorb()
-        screen = self.screen
-        if isinstance(screen, PlaceScreen) and screen.is_mounted:
+        screen = self.place_screen
+        if screen is not None:
             with suppress(NoMatches):  # a timer may fire while the screen is being taken down
                 screen.tick()
 
@@ -203,15 +218,15 @@ class WorkbenchApp(App[None]):
         is_run_here = self.path is not None and self.runs.is_running(self.path)
         self.elsewhere.look(self.file, is_run_here=is_run_here)
         self.update_status()
-        screen = self.screen
-        if isinstance(screen, PlaceScreen) and screen.is_mounted:
+        screen = self.place_screen
+        if screen is not None:
             with suppress(NoMatches):
                 screen.figures()
 
     def _look_at_disk(self) -> None:
         self.recovery.keep(self.files.values())
-        screen = self.screen
-        if self.file is None or not isinstance(screen, PlaceScreen):
+        screen = self.place_screen
+        if self.file is None or screen is None:
             return
         text = self.file.changed_on_disk()
         if text is not None:
@@ -219,12 +234,13 @@ class WorkbenchApp(App[None]):
 
     def update_status(self) -> None:
         """Draw the line on top anew."""
-        if not isinstance(self.screen, PlaceScreen):
+        screen = self.place_screen
+        if screen is None:
             return
         from workbench.tui.status import status_parts
 
         path = self.path
-        self.screen.show_status(
+        screen.show_status(
             status_parts(
                 self.file,
                 self.runs.run_of(path),

@@ -49,10 +49,11 @@ class Runs:
         run = self.run_of(path)
         return run is not None and not run.is_over
 
-    def absorb(self) -> bool:
-        """Let every store take in what its engine told; whether anything changed."""
-        changed = [store.absorb() for _, store in self._runs.values()]
-        return any(changed)
+    def absorb(self, seconds: float) -> None:
+        """Let every store take in what its engine told, for about so long at most; the rest is
+        left for the next time."""
+        for _, store in self._runs.values():
+            store.absorb(seconds)
 
     def sample(self) -> None:
         """Take the figures of every run at this moment."""

@@ -6,6 +6,7 @@ timer, turns them into rows. Nothing here knows a widget, and nothing here decid
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import insort
 from collections import deque
@@ -56,7 +57,8 @@ def outcome_word(outcome: Outcome | None) -> str:
 
 @dataclass(slots=True)
 class Call:
-    """One request and its answer. `batch` and `answer` become None once they are forgotten."""
+    """One request and its answer. `batch` and `answer` become None once they are forgotten.
+    `newest` is the number of the newest row that it carried something of."""
 
     id: str
     task: str
@@ -69,6 +71,7 @@ class Call:
     seconds: float = 0.0
     is_forgotten: bool = False
     cost: int = 0
+    newest: int = -1
 
     @property
     def is_answered(self) -> bool:
@@ -224,7 +227,6 @@ class Store:
     """Rows of one run, at most `size` of them; the oldest give way.
 
     Attributes:
-        revision: grows whenever anything changed.
         changed: numbers of rows that changed since `take_changed` was last called.
         key_fields: by task, the field whose value is shown as a record's key.
     """
@@ -240,7 +242,6 @@ class Store:
         self.log = log or Log()
         self.key_fields = dict(key_fields or {})
         self.rates = Rates()
-        self.revision = 0
         self.end = 0
         self.failures: list[int] = []
         self.pause = ""
@@ -307,16 +308,17 @@ class Store:
                 return self.key_of(call.task, call.batch.records[first])
         return ""
 
-    def absorb(self) -> bool:
-        """Turn what was put aside into rows; whether anything changed."""
-        if not self._notices:
-            return False
-        notices, self._notices = self._notices, deque()
-        self._waiting = 0
-        for notice in notices:
+    def absorb(self, seconds: float = math.inf) -> None:
+        """Turn what was put aside into rows, for about so long at most."""
+        notices, now = self._notices, time.perf_counter
+        end = now() + seconds
+        while notices:
+            notice = notices.popleft()
+            if isinstance(notice, EventsReceived):
+                self._waiting -= len(notice.events)
             self._take(notice)
-        self.revision += 1
-        return True
+            if now() >= end:
+                break
 
     def settled_up_to(self, floor: int) -> None:
         """Mark events that were only looked at in the stream: a durable's ack floor is all that is
@@ -414,6 +416,7 @@ class Store:
             row = self._row_of(part.event)
             if row is not None:
                 row.calls.append((call, first, count))
+                call.newest = max(call.newest, row.number)
                 row.state = "in flight"
                 row.records = max(row.records, part.start + count)
                 self._changed.add(row.number)
@@ -448,8 +451,11 @@ class Store:
         call.cost = size * (1 + _RECORD_COST) + 200 * call.records
         self._kept_calls.append(call)
         self._call_bytes += call.cost
-        while self._call_bytes > _MAX_BYTES * 2 and len(self._kept_calls) > 1:
-            old = self._kept_calls.popleft()
+        kept, first = self._kept_calls, self.first
+        while len(kept) > 1 and kept[0].newest < first:
+            self._call_bytes -= kept.popleft().cost  # whoever still shows its rows has it too
+        while len(kept) > 1 and self._call_bytes > _MAX_BYTES * 2:
+            old = kept.popleft()
             self._call_bytes -= old.cost
             old.batch = old.answer = None
             old.is_forgotten = True

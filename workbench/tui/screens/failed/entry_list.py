@@ -1,7 +1,5 @@
-"""The list of failed batches: formats only what is visible, so that it may be as long as it likes.
-
-The cursor stays on its entry while others come and go; marks are kept by id.
-"""
+"""The list of failed batches. The cursor stays on its entry while others come and go; marks are
+kept by id."""
 
 from __future__ import annotations
 
@@ -9,21 +7,17 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from workbench.model import EntrySummary
 from workbench.tui.text import clean, clip, fit
+from workbench.tui.widgets.row_list import Cell, RowList
 
 __all__ = ["EntryList"]
 
 
-class EntryList(ScrollView, can_focus=True):
+class EntryList(RowList):
     """Entries with marks. Posts `Moved` when the cursor is on another entry, `Marked` when marks
     change."""
 
@@ -35,35 +29,8 @@ One line for each event that could not be written. **Space** marks, **v** begins
 one under the cursor. **Enter** goes on to its records.
 """
 
-    DEFAULT_CSS = """
-    EntryList {
-        height: 1fr;
-        overflow-x: hidden;
-        & .entry-list--cursor { background: $block-cursor-blurred-background;
-            color: $block-cursor-blurred-foreground; }
-        &:focus .entry-list--cursor { background: $block-cursor-background;
-            color: $block-cursor-foreground; text-style: bold; }
-        & .entry-list--head { color: $text-muted; text-style: bold; }
-        & .entry-list--mark { color: $text-accent; text-style: bold; }
-        & .entry-list--code { color: $text-error; }
-        & .entry-list--note { color: $text-warning; }
-    }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "entry-list--cursor",
-        "entry-list--head",
-        "entry-list--mark",
-        "entry-list--code",
-        "entry-list--note",
-    }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("enter", "open", "Open", show=False),
-        Binding("home", "go(0)", "First", show=False),
-        Binding("end", "go(-1)", "Last", show=False),
     ]
 
     class Moved(Message):
@@ -104,12 +71,10 @@ one under the cursor. **Enter** goes on to its records.
         if current is not None:
             place = next((i for i, entry in enumerate(entries) if entry.id == current.id), place)
         self.cursor = max(0, min(place, len(entries) - 1))
-        size = Size(self.scrollable_content_region.width, len(entries) + 1)
-        if size != self.virtual_size:
-            self.virtual_size = size
+        self.measure()
         if self.current != current:
             self.post_message(self.Moved())
-        self._keep_in_view()
+        self.keep_in_view()
         self.refresh()
 
     @property
@@ -168,72 +133,41 @@ one under the cursor. **Enter** goes on to its records.
 
     # -- moving --------------------------------------------------------------------------------
 
-    def go_to(self, place: int) -> None:
-        """Put the cursor there, or as near as there is."""
-        place = max(0, min(place, len(self.entries) - 1))
-        if place != self.cursor and self.entries:
+    @property
+    def count(self) -> int:
+        return len(self.entries)
+
+    @property
+    def place(self) -> int | None:
+        return self.cursor if self.entries else None
+
+    def put_cursor(self, place: int) -> None:
+        if place != self.cursor:
             self.cursor = place
             self.post_message(self.Moved())
-        self._keep_in_view()
-        self.refresh()
-
-    def action_move(self, steps: int) -> None:
-        self.go_to(self.cursor + steps)
 
     def action_open(self) -> None:
         if self.current is not None:
             self.post_message(self.Opened())
 
-    def action_page(self, pages: int) -> None:
-        self.go_to(self.cursor + pages * max(1, self.scrollable_content_region.height - 2))
-
-    def action_go(self, place: int) -> None:
-        self.go_to(place if place >= 0 else len(self.entries) + place)
-
-    def _keep_in_view(self) -> None:
-        top = self.scroll_offset.y
-        height = max(1, self.scrollable_content_region.height - 1)
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-
-    def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset(self)
-        if place is None or place.y == 0:
-            return
-        row = place.y - 1 + int(self.scroll_offset.y)
-        if row < len(self.entries):
-            self.go_to(row)
-            if place.x < 2:
-                self.toggle()
-
-    def on_resize(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self.entries) + 1)
-        self._keep_in_view()
+    def clicked(self, place: int, column: int) -> None:
+        super().clicked(place, column)
+        if column < 2:
+            self.toggle()
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        base = self.rich_style
-        if y == 0:
-            style = self.get_component_rich_style("entry-list--head")
-            head = _head(_Columns(width, has_notes=self._has_notes))
-            return Strip([Segment(head, style)]).crop_extend(0, width, base)
-        place = y - 1 + int(self.scroll_offset.y)
-        if place >= len(self.entries):
-            return Strip.blank(width, base)
-        strip = Strip(self._segments(self.entries[place], width)).crop_extend(0, width, base)
-        if place == self.cursor:
-            style = self.get_component_rich_style("entry-list--cursor")
-            return Strip([Segment(segment.text, style) for segment in strip]).crop_extend(
-                0, width, style
-            )
-        return strip.apply_style(base)
-
-    def _segments(self, entry: EntrySummary, width: int) -> list[Segment]:
+    def head(self, width: int) -> str:
         columns = _Columns(width, has_notes=self._has_notes)
+        when = f"{'failed, UTC':<14}" if columns.is_wide else f"{'UTC':<8}"
+        return (
+            f"  {when} {'seq':>{columns.sequence}} {'subject':<{columns.subject}} "
+            f"{'failed':<7} {'try':>3} {'code and field':<{columns.code}} "
+            f"{'note' if columns.note else ''}"
+        )
+
+    def cells(self, place: int, width: int) -> list[Cell]:
+        entry, columns = self.entries[place], _Columns(width, has_notes=self._has_notes)
         mark = "✓" if entry.id in self.marked else " "
         if self._range_from is not None and entry.id in self._in_range():
             mark = "▐"
@@ -241,18 +175,11 @@ one under the cursor. **Enter** goes on to its records.
         when = when if columns.is_wide else when[6:]
         count = f"{entry.failed}/{entry.records}" if entry.records else "event"
         return [
-            Segment(f"{mark} ", self.get_component_rich_style("entry-list--mark")),
-            Segment(f"{when} {entry.sequence:>{columns.sequence}} "),
-            Segment(fit(entry.subject, columns.subject) + " "),
-            Segment(f"{fit(count, 7)} {entry.attempts:>3} "),
-            Segment(
-                self._code(entry, columns.code) + " ",
-                self.get_component_rich_style("entry-list--code"),
-            ),
-            Segment(
-                fit(self._note(entry), columns.note),
-                self.get_component_rich_style("entry-list--note"),
-            ),
+            (f"{mark} ", "mark"),
+            (f"{when} {entry.sequence:>{columns.sequence}} ", ""),
+            (f"{fit(entry.subject, columns.subject)} {fit(count, 7)} {entry.attempts:>3} ", ""),
+            (f"{self._code(entry, columns.code)} ", "code"),
+            (fit(self._note(entry), columns.note), "warning"),
         ]
 
     def _code(self, entry: EntrySummary, width: int) -> str:
@@ -289,12 +216,3 @@ class _Columns:
         self.note = min(24, max(7, int(rest * 0.2))) if has_notes else 0
         self.subject = max(6, min(40, int((rest - self.note) * 0.35)))
         self.code = max(6, rest - self.subject - self.note)
-
-
-def _head(columns: _Columns) -> str:
-    when = f"{'failed, UTC':<14}" if columns.is_wide else f"{'UTC':<8}"
-    return (
-        f"  {when} {'seq':>{columns.sequence}} {'subject':<{columns.subject}} "
-        f"{'failed':<7} {'try':>3} {'code and field':<{columns.code}} "
-        f"{'note' if columns.note else ''}"
-    )

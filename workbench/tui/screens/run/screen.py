@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,6 +46,8 @@ __all__ = ["RunScreen"]
 
 _SETTLE_SECONDS = 0.05
 """How long the cursor rests on a row before the other panes follow."""
+_FRAME_SECONDS = 1 / 60
+"""No more often does Textual draw."""
 
 
 class RunScreen(PlaceScreen):
@@ -124,12 +127,10 @@ class RunScreen(PlaceScreen):
         changed = store.take_changed()
         if changed:
             self.event_list.update_rows(changed)
-            cursor = self.event_list.cursor
-            if cursor in changed:
+            if self.event_list.cursor in changed:
                 self._wants_detail = True
-            self._title()
         if self._wants_detail and not self.event_list.is_following:
-            self._show_details()
+            self._follow_up(0.0)
 
     def figures(self) -> None:
         """Figures, and the panes of a row that is being followed."""
@@ -138,7 +139,7 @@ class RunScreen(PlaceScreen):
         else:
             self.rates.show(self.run_shown, self.store)
         if self._wants_detail:
-            self._show_details()
+            self._follow_up(0.0)
         self._title()
         self.refresh_bindings()
 
@@ -151,7 +152,7 @@ class RunScreen(PlaceScreen):
                 said = elsewhere.problem or ATTACHED
             events.border_title = content(clip(clean(f"Events  {said}"), 160))
             return
-        chosen = events.filter
+        chosen = events.shown.filter
         shown = f"{events.count:,}"
         if chosen is not None:
             unknown = f"  (unknown: {', '.join(chosen.unknown)})" if chosen.unknown else ""
@@ -163,7 +164,7 @@ class RunScreen(PlaceScreen):
         if events.is_following:
             events.border_subtitle = "following"
         else:
-            new = events.new_rows
+            new = events.shown.new_rows
             events.border_subtitle = (
                 f"held still  {new:,} new, End follows" if new else "held still"
             )
@@ -174,17 +175,26 @@ class RunScreen(PlaceScreen):
     def _row_chosen(self) -> None:
         self._wants_detail = True
         if not self.event_list.is_following:
-            self._settle()
+            self._follow_up(_SETTLE_SECONDS)
 
     @work(exclusive=True, group="settle")
-    async def _settle(self) -> None:
-        await asyncio.sleep(_SETTLE_SECONDS)
-        self._show_details()
+    async def _follow_up(self, after_seconds: float) -> None:
+        """Let the other panes follow the cursor, each in a frame of its own: no key waits for all
+        of them to be drawn."""
+        await asyncio.sleep(after_seconds)
+        for _ in self._details():
+            await asyncio.sleep(_FRAME_SECONDS)
 
     def _show_details(self) -> None:
+        for _ in self._details():
+            pass
+
+    def _details(self) -> Iterator[None]:
+        """Show the row under the cursor, pane by pane."""
         self._wants_detail = False
         row, store = self.event_list.current, self.store
         _show(self.event_view, event_text(row))
+        yield
         records = row.record_rows() if row is not None else []
         if store is not None:
             old = self.record_list.record
@@ -193,19 +203,25 @@ class RunScreen(PlaceScreen):
                 same = [place for place, r in enumerate(records) if r.record is old.record]
                 at = same[0] if same else at
             self.record_list.show(records, store, at)
-        self._show_record(self.record_list.record if records else None, row)
+        yield from self._record_details(self.record_list.record if records else None, row)
 
     @on(RecordList.Chosen)
     def _record_chosen(self, event: RecordList.Chosen) -> None:
-        self._show_record(event.record, self.event_list.current)
+        self._show_record(event.record)
 
-    def _show_record(self, record: RecordRow | None, row: EventRow | None) -> None:
+    @work(exclusive=True, group="record")
+    async def _show_record(self, record: RecordRow | None) -> None:
+        for _ in self._record_details(record, self.event_list.current):
+            await asyncio.sleep(_FRAME_SECONDS)
+
+    def _record_details(self, record: RecordRow | None, row: EventRow | None) -> Iterator[None]:
         request = request_text(record, is_whole=self.is_whole)
         answer = answer_text(record, is_whole=self.is_whole)
         if record is None and row is not None:
             request = Detail("Request", _why_nothing(row))
             answer = Detail("Answer", "")
         _show(self.request_view, request)
+        yield
         _show(self.answer_view, answer)
 
     # -- actions -------------------------------------------------------------------------------
@@ -286,7 +302,8 @@ class RunScreen(PlaceScreen):
         store, events = self.store, self.event_list
         if store is None or not store.failures:
             return
-        numbers = [number for number in store.failures if number >= store.first]
+        held = {row.number for row in events.shown.rows() if row.is_failure}
+        numbers = sorted(held.union(number for number in store.failures if number >= store.first))
         here = events.cursor if events.cursor is not None and not events.is_following else -1
         if step > 0:
             place = bisect_right(numbers, here)
