@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import BindingType
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import TextArea
+from textual.widgets.text_area import TextAreaTheme
 
 from workbench.tui.syntax import install, language
 from workbench.tui.text import MAX_LINE, clean_lines
@@ -35,11 +39,24 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
         self.show_cursor = False
         self.highlight_cursor_line = False
         self._wanted = language(grammar)
+        self._styled: TextAreaTheme | None = None
         self.full_text = ""
         self.copied = ""
 
     def on_mount(self) -> None:
         install(self)
+
+    def notify_style_update(self) -> None:
+        self._styled = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # TextArea works its colours out anew for every frame, also where nothing of it changed:
+        # more than all else that a pane costs while events stream past beside it.
+        if self._styled is not self._theme:
+            self._styled = self._theme
+            return super().render_lines(crop)
+        return Widget.render_lines(self, crop)
 
     def show(self, text: str, *, copied: str | None = None) -> None:
         """Show a text; `copied` is what copy takes instead, where that is something else."""

@@ -73,7 +73,7 @@ class KeyBar(Static):
             ]
             self._spans.append((x, x + _width(item), press))
             x += _width(item)
-        self.update(Content.assemble(*pieces))
+        self.update(Content.assemble(*pieces), layout=False)
 
     def _display(self, binding: Binding) -> str:
         return self.app.get_key_display(binding).replace("␣", "space")

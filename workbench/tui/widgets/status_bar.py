@@ -87,7 +87,7 @@ class StatusBar(Static):
             length = cell_len(name) + len(gap) + cell_len(states[place])
             self._spans.append((x, x + length, part.action))
             x += length
-        self.update(Content.assemble(*pieces))
+        self.update(Content.assemble(*pieces), layout=False)
 
     async def on_click(self, event: events.Click) -> None:
         for first, end, action in self._spans:

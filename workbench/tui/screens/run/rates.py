@@ -58,7 +58,7 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
         if run is None or store is None or snapshot is None:
             waiting = "connecting …" if run is not None and not run.is_over else _EMPTY
             error = f"{clip(clean(run.error), 600)}" if run is not None and run.error else waiting
-            self.update(Content(error))
+            self.update(Content(error), layout=False)
             return
         width = max(8, self.size.width - 20)
         rates, health = store.rates, run.health
@@ -102,21 +102,21 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
             lines.insert(0, Content.styled(clip(said, 400), "bold $text-warning"))
         if run.error:
             lines.insert(0, Content.styled(f"✗ {clip(clean(run.error), 600)}", "bold $text-error"))
-        self.update(Content("\n").join(lines))
+        self.update(Content("\n").join(lines), layout=False)
 
     def show_outside(self, elsewhere: Elsewhere) -> None:
         """Draw what the server tells of a flow that runs elsewhere."""
         health = elsewhere.health
         if health is None:
             said = elsewhere.problem or "looking at the durable …"
-            self.update(Content(clip(clean(said), 600)))
+            self.update(Content(clip(clean(said), 600)), layout=False)
             return
         facts = [
             f"lag {health.pending:,}   ack pending {health.ack_pending:,}",
             f"redelivered {health.redelivered:,}   pull requests open {elsewhere.pullers:,}",
             f"settled up to {health.ack_floor:,}",
         ]
-        self.update(Content("\n").join(map(Content, facts)))
+        self.update(Content("\n").join(map(Content, facts)), layout=False)
 
 
 def _last(values: Sequence[float]) -> float:
