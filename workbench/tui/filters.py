@@ -23,7 +23,10 @@ class Filter:
     unknown: tuple[str, ...] = ()
 
     def matches(self, row: EventRow, store: Store) -> bool:
-        return all(test(row, store) for test in self.tests)
+        for test in self.tests:  # noqa: SIM110  (all() takes twice as long, on 20,000 rows a key)
+            if not test(row, store):
+                return False
+        return True
 
 
 def parse_filter(text: str) -> Filter | None:
@@ -82,10 +85,10 @@ def _anywhere(word: str) -> Test:
     lower, raw = word.lower(), word.encode("utf-8", "replace")
 
     def test(row: EventRow, store: Store) -> bool:
+        if row.event is not None and raw in row.event.data:
+            return True
         if lower in row.subject.lower() or lower in row.state.lower():
             return True
-        if any(lower in code.lower() for code in row.codes):
-            return True
-        return row.event is not None and raw in row.event.data
+        return bool(row.codes) and any(lower in code.lower() for code in row.codes)
 
     return test

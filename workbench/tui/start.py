@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["start"]
 
-_COLLECTING = (5_000, 5, 100)
-"""Thresholds of the garbage collector. Rows are many and live long, but hold no cycles: small young
-collections and rare full ones keep a key's answer below 50 ms where the defaults let it wait for
-200 ms at 5,000 events a second."""
+_COLLECTING = (2_000, 3, 10_000)
+"""Thresholds of the garbage collector. Rows are many and live long, but hold no cycles: each
+collection costs by what is looked at, so the young ones are small (some 3 ms at 5,000 events a
+second, where 25,000 objects at once took 16) and a full one, a third of a second then, is rare."""
 
 
 async def start(

@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 __all__ = ["Cell", "RowList"]
 
@@ -159,7 +160,10 @@ class RowList(ScrollView, can_focus=True):
         """Make the scroll bar fit the number of rows."""
         size = Size(self.scrollable_content_region.width, self.count + 1)
         if size != self.virtual_size:
-            self.virtual_size = size
+            # Assigned, it would have the whole screen laid out anew, ten times a second while rows
+            # come in, though the bar is always there and nothing else depends on it.
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
 
     # -- drawing -------------------------------------------------------------------------------
 
