@@ -48,13 +48,15 @@ class Request:
 class Trial:
     """What would become of an event; `problems` are placed in the flow file where that is known.
 
-    `later` names tasks whose requests depend on what Salesforce answers.
+    `later` names tasks whose requests depend on what Salesforce answers; `outline` says in a line
+    what the flow does.
     """
 
     requests: tuple[Request, ...] = ()
     problems: tuple[Problem, ...] = ()
     later: tuple[str, ...] = ()
     seconds: float = 0.0
+    outline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +307,7 @@ class Desk:
         Raises:
             FlowError, SettingsError: the flow can't run as it stands.
         """
+        from workbench.app.outline import outline
         from workbench.app.preview import preview
 
         flow = self._previewed(text, path)
@@ -317,7 +320,8 @@ class Desk:
             for item in result.requests
         )
         problems = tuple(_problem(flow, event, sentence) for sentence in result.problems)
-        return Trial(requests, problems, result.later, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Trial(requests, problems, result.later, seconds, outline(flow))
 
     def _previewed(self, text: str, path: Path) -> Flow:
         # Nothing is connected to, so the usual variable for the address need not be set.
@@ -326,15 +330,10 @@ class Desk:
 
     def target(self, flow: Flow) -> Target:
         """Where the flow would read and write."""
-        from workbench.flow import CompositeTask
+        from workbench.app.outline import deed
         from workbench.salesforce.credentials import describe
 
-        tasks = tuple(
-            f"{task.operation} {task.sobject_type}"
-            if isinstance(task, CompositeTask)
-            else f"publish {task.topic}"
-            for task in flow.sinks
-        )
+        tasks = tuple(map(deed, flow.sinks))
         org = user = kind = problem = ""
         for path in dict.fromkeys(task.credentials_path for task in flow.sinks):
             try:

@@ -86,7 +86,7 @@ async def _show(seed: int) -> int:
     from workbench.app.flows import load_flow
     from workbench.app.publishing import Message
     from workbench.sandbox import FaultSwitches
-    from workbench.sandbox.traffic import SAMPLE_FLOWS, everyday
+    from workbench.sandbox.traffic import SAMPLE_FLOW, SAMPLE_FLOWS, everyday
     from workbench.tui import run
 
     click.echo("Starting nats-server and the Salesforce emulator ...", err=True)
@@ -104,7 +104,7 @@ async def _show(seed: int) -> int:
             try:
                 async with FailedStores(settings) as stores:
                     return await run(
-                        folder,
+                        folder / SAMPLE_FLOW.name,
                         settings,
                         dead_letters=stores.of,
                         faults=FaultSwitches(sandbox),

@@ -97,15 +97,11 @@ ACTIONS: tuple[Action, ...] = (
         "Open the file in your own editor, and come back.",
         priority=True,
     ),
-    Action(
-        "run.start_stop", "f5", "Start/stop", "Start the flow; running, drain and stop it.", True
-    ),
+    Action("run.start_stop", "f5", "Start", "Start the flow; running, drain and stop it.", True),
     Action(
         "run.pause", "p", "Pause", "Pause or resume the engine; events stay in the stream.", True
     ),
-    Action(
-        "run.freeze", "space", "Freeze", "Hold the list still; nothing is lost meanwhile.", True
-    ),
+    Action("run.freeze", "space", "Hold", "Hold the list still; nothing is lost meanwhile.", True),
     Action("run.follow", "end", "Follow", "Follow the newest event."),
     Action("run.filter", "slash", "Filter", "Filter by code: subject: key: state: or text.", True),
     Action("run.next_failure", "n", "Failure", "Go to the next event with a failure.", True),

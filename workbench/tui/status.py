@@ -118,6 +118,8 @@ def _org(run: Run | None, is_sandbox: bool) -> Part:
 
 
 def _thousands(number: int) -> str:
+    if number >= 1_000_000:
+        return f"{number / 1_000_000:.3g}M"
     return f"{number // 1000}k" if number >= 10_000 else str(number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.css.query import NoMatches
@@ -36,6 +37,10 @@ class PlaceScreen(Screen[None]):
     def workbench(self) -> WorkbenchApp:
         """The application, by its own type."""
         return cast("WorkbenchApp", self.app)
+
+    def labels(self) -> Mapping[str, str]:
+        """Words for the key bar, by action, where now another fits than the action's own."""
+        return {}
 
     def tick(self) -> None:
         """Called some ten times a second while this place is shown."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
 from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding
@@ -15,6 +18,13 @@ __all__ = ["KeyBar"]
 
 _ORDER = {action.id: place for place, action in enumerate(ACTIONS)}
 """The table's order; keys that are not in it, of dialogues and bars, come first."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A screen whose actions have other names at times: pause, and then resume."""
+
+    def labels(self) -> Mapping[str, str]: ...
 
 
 class KeyBar(Static):
@@ -45,6 +55,7 @@ class KeyBar(Static):
         shown: list[tuple[str, str, bool, str]] = []
         last: tuple[str, str, bool, str] | None = None
         known: set[str] = set()
+        labels = self._labels()
         active = sorted(
             self.screen.active_bindings.values(),
             key=lambda item: _ORDER.get(item.binding.id or "", -1),
@@ -54,7 +65,8 @@ class KeyBar(Static):
                 continue
             known.add(binding.action)
             key = self._display(binding)
-            item = (key, binding.description, is_enabled, binding.key)
+            label = labels.get(binding.action, binding.description)
+            item = (key, label, is_enabled, binding.key)
             if binding.id == "app.command_palette":
                 last = item
             else:
@@ -74,6 +86,10 @@ class KeyBar(Static):
             self._spans.append((x, x + _width(item), press))
             x += _width(item)
         self.update(Content.assemble(*pieces), layout=False)
+
+    def _labels(self) -> Mapping[str, str]:
+        screen = self.screen
+        return screen.labels() if isinstance(screen, Labelled) else {}
 
     def _display(self, binding: Binding) -> str:
         return self.app.get_key_display(binding).replace("␣", "space")

@@ -18,6 +18,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from workbench.tui.text import fit
+
 __all__ = ["Cell", "RowList"]
 
 Cell = tuple[str, str]
@@ -27,7 +29,8 @@ Cell = tuple[str, str]
 class RowList(ScrollView, can_focus=True):
     """Rows of one line each, by their places from 0.
 
-    A list made of it says `count`, `place`, `head`, `cells` and `put_cursor`.
+    A list made of it says `count`, `place`, `head`, `cells` and `put_cursor`. `nothing` are the
+    lines to show while there are no rows: what to do about it.
     """
 
     TONES: ClassVar[tuple[str, ...]] = ("good", "bad", "code", "warning", "quiet", "mark")
@@ -63,6 +66,7 @@ class RowList(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.nothing: tuple[str, ...] = ()
         self._styles: dict[str, Style] = {}
 
     # -- told by the list made of it -----------------------------------------------------------
@@ -191,7 +195,10 @@ class RowList(ScrollView, can_focus=True):
             )
         place = y - 1 + int(self.scroll_offset.y)
         if place >= self.count:
-            return Strip.blank(width, base)
+            line = self.nothing[place] if not self.count and place < len(self.nothing) else ""
+            line = fit(line, width - 2)
+            style = self._style("quiet")
+            return Strip([Segment(f" {line}", style)]).crop_extend(0, width, base)
         cells = self.cells(place, width)
         if place == self.place:
             style = self._style("cursor")

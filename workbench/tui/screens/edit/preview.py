@@ -21,12 +21,14 @@ __all__ = ["Previewer", "Shown"]
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the preview pane shows; `document` is None where the flow cannot render now, and
-    `said` then tells why. `problems` are those with a place in the file."""
+    `said` then tells why. `problems` are those with a place in the file; `outline` is what the
+    flow does, in a line."""
 
     document: Document | None
     said: str
     problems: tuple[Problem, ...] = ()
     reasons: tuple[str, ...] = ()
+    outline: str = ""
 
 
 class Previewer:
@@ -52,7 +54,7 @@ class Previewer:
             self._saved, self._saved_document = (saved, path, sample), document
         placed = tuple(problem for problem in trial.problems if problem.line)
         reasons = tuple(problem.message for problem in trial.problems)
-        return Shown(compare(before, document), summary(trial), placed, reasons)
+        return Shown(compare(before, document), summary(trial), placed, reasons, trial.outline)
 
     def _before(self, saved: str, path: Path, sample: Sample, default: str) -> str:
         """What the saved file would send; `default` where it cannot render."""

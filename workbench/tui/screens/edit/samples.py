@@ -9,16 +9,17 @@ from workbench import codec
 from workbench.errors import SettingsError, WorkbenchError
 from workbench.model import EntryFilter
 from workbench.tui.files import read_bytes
-from workbench.tui.samples import Sample
+from workbench.tui.samples import Sample, decoded
 from workbench.tui.widgets.dialogs import AskDialog, Choice, ChooseDialog, TypeDialog
 
 if TYPE_CHECKING:
     from workbench.tui.screens.edit.screen import EditScreen
 
-__all__ = ["ask_file", "ask_text", "choose"]
+__all__ = ["ask_file", "ask_text", "choose", "offer_captured"]
 
 _MOST_BYTES = 8 * 1024 * 1024
 _CAPTURED = 50
+_EASY_BYTES = 2_000
 _FAILED = 200
 
 
@@ -47,6 +48,28 @@ async def choose(screen: EditScreen) -> None:
         data = await (ask_file(screen) if chosen == "file" else ask_text(screen))
         if data is not None:
             screen.use_sample(Sample(*data))
+
+
+async def offer_captured(screen: EditScreen) -> None:
+    """Preview an event of the stream in place of the made-up one, where there is any; choosing
+    says why there is none."""
+    file = screen.file
+    if file is None or file.is_new:
+        return
+    try:
+        events = await screen.workbench.desk.peek(file.text, file.path, _CAPTURED)
+    except WorkbenchError:
+        return
+    sample = screen.sample
+    if events and file is screen.file and sample is not None and sample.origin == "made up":
+        screen.use_events(events)
+        easy = [place for place, event in enumerate(events) if _is_easy(event.data)]
+        screen.show_sample(len(screen.samples) - len(events) + easy[-1] if easy else -1)
+
+
+def _is_easy(data: bytes) -> bool:
+    """Whether it shows at a glance what the flow does."""
+    return len(data) < _EASY_BYTES and isinstance(decoded(data), (dict, list))
 
 
 async def _capture(screen: EditScreen) -> None:

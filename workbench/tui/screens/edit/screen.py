@@ -68,7 +68,8 @@ class EditScreen(PlaceScreen):
         self._placed: tuple[Problem, ...] = ()
         self._known: dict[Path, tuple[Problem, ...]] = {}
         self._previewer: Previewer | None = None
-        self._explained: tuple[str | int, ...] = ()
+        self._explained: tuple[tuple[str | int, ...], str] | None = None
+        self._outline = ""
         self._as_opened = ("", "")
 
     def compose(self) -> ComposeResult:
@@ -127,9 +128,15 @@ class EditScreen(PlaceScreen):
             self._recover()
             self.samples.append(made_up(file.text))
             self.sample_place = min(self.sample_place, len(self.samples) - 1)
+            self._outline = ""
+            self._offer_captured()
         self._show_sample()
         self.show_files()
         self.call_after_refresh(self.recheck, 0.0)
+
+    @work(exclusive=True, group="capture")
+    async def _offer_captured(self) -> None:
+        await sample_actions.offer_captured(self)
 
     @work(exclusive=True, group="recover")
     async def _recover(self) -> None:
@@ -250,6 +257,8 @@ class EditScreen(PlaceScreen):
             view.border_title = content(clip(f"Request  {since}{clean(shown.said)}", 200))
             return
         self.shown_at = time.strftime("%H:%M:%S", time.localtime(self.workbench.clock.time()))
+        self._outline = shown.outline
+        self._hint()
         document = shown.document
         if shown.reasons:
             said = "\n".join(f"✗ would be kept as a failed batch: {r}" for r in shown.reasons)
@@ -293,14 +302,18 @@ class EditScreen(PlaceScreen):
         view.border_title = content(clip(title, 120))
         view.show(pretty(sample.data), copied=sample.data.decode("utf-8", "replace"))
 
-    def action_next_event(self, step: int = 1) -> None:
+    def show_sample(self, place: int) -> None:
+        """Preview the event at that place, counted around."""
         if self.samples:
-            self.sample_place = (self.sample_place + step) % len(self.samples)
+            self.sample_place = place % len(self.samples)
             self._show_sample()
             self.recheck(delay=0.0)
 
+    def action_next_event(self) -> None:
+        self.show_sample(self.sample_place + 1)
+
     def action_previous_event(self) -> None:
-        self.action_next_event(-1)
+        self.show_sample(self.sample_place - 1)
 
     @work(exclusive=True, group="dialog")
     async def action_choose_event(self) -> None:
@@ -330,6 +343,11 @@ class EditScreen(PlaceScreen):
 
     @on(CodeEditor.Moved)
     def _moved(self) -> None:
+        self._hint()
+        self.refresh_bindings()
+
+    def _hint(self) -> None:
+        """The problem at the cursor, else what the field there means, else what the flow does."""
         place = self._place()
         path = place.path if place.kind != "key" else (*place.path, self._word())
         problem = self.editor.problem_here()
@@ -337,14 +355,13 @@ class EditScreen(PlaceScreen):
         if problem is not None:
             fix = f"   ctrl+r: {clean(problem.fix)}" if problem.fix else ""
             hint.update(content(f"{problem.severity}: {clean(problem.message)}{fix}"))
-            self._explained = ()
-        elif path != self._explained:
-            self._explained = path
-            entry = explain(path)
+            self._explained = None
+        elif (path, self._outline) != self._explained:
+            self._explained = path, self._outline
+            entry = explain(path) if len(path) > 1 or not self._outline else None
             required = ", required" if entry and entry.is_required else ""
             said = f"{entry.name} ({entry.kind}{required}): {entry.description}" if entry else ""
-            hint.update(content(clean(said)))
-        self.refresh_bindings()
+            hint.update(content(clean(said or self._outline)))
 
     def _word(self) -> str:
         row, column = self.editor.cursor_location

@@ -119,15 +119,15 @@ class HealthScreen(PlaceScreen):
             return [("state", _no_run(run)), ("", "t tries the connections without running")]
         facts = [("state", "● connected" if health.is_nats_up else "✗ not connected")]
         facts.append(("address", health.nats))
-        for name, value in (
-            ("pending", health.pending),
-            ("ack pending", health.ack_pending),
-            ("  of at most", health.max_ack_pending),
-            ("redelivered", health.redelivered),
-            ("pull requests", health.pullers),
+        most = health.max_ack_pending
+        for name, value, of in (
+            ("pending", health.pending, ""),
+            ("ack pending", health.ack_pending, f" of at most {most:,}" if most else ""),
+            ("redelivered", health.redelivered, ""),
+            ("pull requests", health.pullers, ""),
         ):
             if value is not None:
-                facts.append((name, f"{value:,}"))
+                facts.append((name, f"{value:,}{of}"))
         return facts + list(health.facts.get("nats", ()))
 
     def _org_facts(self, run: Run | None, health: Health | None) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ def record_line(record: RecordRow, store: Store) -> tuple[str, str, str]:
     """Key, outcome, and code of a record, for the list."""
     outcome = record.outcome
     code = "" if outcome is None or isinstance(outcome, Written) else outcome.code
-    key = store.key_of(record.call.task, record.record) or f"record {record.index + 1}"
+    key = store.key_of(record.call.task, record.record) or f"{record.call.task} {record.index + 1}"
     return clip(clean(key), 40), outcome_word(outcome), clip(clean(code), 60)
 
 

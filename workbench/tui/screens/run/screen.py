@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from workbench.tui.screens.run.details import (
     first_to_look_at,
     request_text,
 )
+from workbench.tui.screens.run.guide import guide
 from workbench.tui.screens.run.rates import RatesPane
 from workbench.tui.screens.run.record_list import RecordList
 from workbench.tui.screens.run.starting import start_run, stop_run
@@ -146,8 +147,9 @@ class RunScreen(PlaceScreen):
     def _title(self) -> None:
         events, store = self.event_list, self.store
         elsewhere = self.workbench.elsewhere
+        self._guide()
         if store is None:
-            said = "no run yet: F5 starts the flow"
+            said = "no run yet"
             if elsewhere.is_attached:
                 said = elsewhere.problem or ATTACHED
             events.border_title = content(clip(clean(f"Events  {said}"), 160))
@@ -168,6 +170,14 @@ class RunScreen(PlaceScreen):
             events.border_subtitle = (
                 f"held still  {new:,} new, End follows" if new else "held still"
             )
+
+    def _guide(self) -> None:
+        events, chosen = self.event_list, self.event_list.shown.filter
+        said = guide(self.run_shown, is_filtered=chosen is not None)
+        said = () if self.workbench.elsewhere.is_attached and chosen is None else said
+        if said != events.nothing:
+            events.nothing = said
+            events.refresh()
 
     # -- one selection, all panes --------------------------------------------------------------
 
@@ -226,6 +236,18 @@ class RunScreen(PlaceScreen):
 
     # -- actions -------------------------------------------------------------------------------
 
+    def labels(self) -> Mapping[str, str]:
+        run = self.run_shown
+        if run is None or run.is_over or not self.is_mounted:
+            return {}
+        snapshot = run.snapshot()
+        is_paused = snapshot is not None and snapshot.state == "paused"
+        return {
+            "start_stop": "Stop",
+            "pause": "Resume" if is_paused else "Pause",
+            "freeze": "Hold" if self.event_list.is_following else "Follow",
+        }
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "start_stop":
             is_attached = self.workbench.elsewhere.is_attached
@@ -267,10 +289,12 @@ class RunScreen(PlaceScreen):
         else:
             self.event_list.action_follow()
         self._title()
+        self.refresh_bindings()
 
     def action_follow(self) -> None:
         self.event_list.action_follow()
         self._title()
+        self.refresh_bindings()
 
     def action_filter(self) -> None:
         self.filter_field.display = True
