@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from workbench.app.desk import Health
+from workbench.app.health import Health
 from workbench.errors import SettingsError
 from workbench.flow import SubscriberTask
 from workbench.jetstream import Connection, SourceInfo, source_info

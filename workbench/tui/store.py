@@ -29,6 +29,7 @@ from workbench.observe import (
     Snapshot,
     StoreFailed,
 )
+from workbench.tui.text import clip
 
 __all__ = ["Call", "EventRow", "Line", "Log", "Rates", "RecordRow", "Store", "outcome_word"]
 
@@ -36,6 +37,8 @@ _MAX_BYTES = 64 * 1024 * 1024
 """Event data kept, and about so much again of requests and answers."""
 _MAX_WAITING = 50_000
 """Events in notices put aside before they are absorbed where they arrive."""
+_MOST_SAID = 2_000
+"""Characters of a line of the log: a message may hold the whole value that was refused."""
 _RECORD_COST = 4
 """A decoded record takes about so many times the bytes of its text."""
 
@@ -177,7 +180,7 @@ class Log:
         self.now = now
 
     def add(self, level: str, text: str) -> None:
-        self.lines.append(Line(self.now(), level, text))
+        self.lines.append(Line(self.now(), level, clip(text, _MOST_SAID)))
         self.revision += 1
 
 
