@@ -49,7 +49,7 @@ class Program:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._is_wanted = False
-        self._is_ended_by_us = False
+        self._sent: set[signal.Signals] = set()
         self._told = asyncio.Condition()
 
     async def start(self) -> None:
@@ -68,15 +68,19 @@ class Program:
 
     async def end(self, number: signal.Signals) -> int:
         """Send a signal that ends it, and wait; whether it comes again is up to `_is_wanted`.
-        SIGTERM must end it with code 0."""
-        process = self._process
+
+        SIGTERM is sent once, as a second one would hurry it, and must end it with code 0, unless
+        it is killed meanwhile.
+        """
+        process, sent = self._process, self._sent
         if process is None or process.returncode is not None:
             return 0
-        self._is_ended_by_us = True
         process.send_signal(signal.SIGCONT)
-        process.send_signal(number)
+        if number not in sent:
+            sent.add(number)
+            process.send_signal(number)
         code = await process.wait()
-        if number is signal.SIGTERM and code not in (0, _AWAY):
+        if signal.SIGKILL not in sent and code not in (0, _AWAY):
             self.problems.append(f"{self.name} ended with {code} when told to stop")
         return code
 
@@ -101,13 +105,13 @@ class Program:
 
     async def _keep(self) -> None:
         while self._is_wanted:
-            self._is_ended_by_us = False
             await self._run()
             if self._is_wanted:
                 await asyncio.sleep(_RESTART_SECONDS)
 
     async def _run(self) -> None:
         self.starts += 1
+        sent = self._sent = set[signal.Signals]()
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "workbench", "--headless", *self._arguments),
             cwd=self._folder,
@@ -123,7 +127,7 @@ class Program:
                 log.write(line)
                 await self._read(line)
         code = await process.wait()
-        if self._is_wanted and not self._is_ended_by_us and code != _AWAY:
+        if self._is_wanted and not sent and code != _AWAY:
             self.problems.append(f"{self.name} ended by itself with {code}")
 
     async def _read(self, text: bytes) -> None:
