@@ -115,7 +115,8 @@ def test_help_and_version_tell_what_there_is() -> None:
     for command in ("check", "preview", "publish", "sandbox", "demo", "schema", "--headless"):
         done = run(command, "--help")
         assert done.returncode == 0
-        assert b"Usage: workbench" in done.stdout
+        assert done.stdout.decode().startswith(f"Usage: workbench {command} ")
+    assert run("flows", "--help").stdout.startswith(b"Usage: workbench [OPTIONS] [PATH]\n")
 
 
 def test_unknown_options_are_a_sentence_and_code_2() -> None:
@@ -131,6 +132,12 @@ def test_unknown_options_are_a_sentence_and_code_2() -> None:
         (["workbench", "--head"], "plain,--headless"),
         (["workbench", "check", "--form"], "plain,--format"),
         (["workbench", "--headless", "--drain"], "plain,--drain-timeout"),
+        (["workbench", "--headless", "cont"], "file,cont"),
+        (["workbench", "check", "cont"], "file,cont"),
+        (["workbench", "cont"], "file,cont"),
+        (["workbench", "--sandbox-"], "plain,--sandbox-env"),
+        (["workbench", "failed", "re"], "plain,replay"),
+        (["workbench", "failed", "list", "--status", "cl"], "plain,claimed"),
     ],
 )
 def test_shells_can_complete(words: list[str], offered: str) -> None:

@@ -33,6 +33,11 @@ def command(flows: tuple[Path, ...], form: str, target: Target) -> int:
 
     Nothing is connected to and nothing is run. The exit code is 1 when there are errors, 0 when
     there are only warnings, 2 when a file can't be read.
+
+    \b
+    Examples:
+      workbench check flows/*.yaml
+      workbench check flows/*.yaml --format github
     """
     return with_settings(target, lambda settings: _check(flows, form, settings))
 
@@ -48,7 +53,7 @@ def _check(flows: Sequence[Path], form: str, settings: Settings) -> int:
         except SettingsError as error:
             unreadable.append(error)
     {"text": _say_text, "json": _say_json, "github": _say_github}[form](problems)
-    if form == "text":
+    if form == "text" and len(unreadable) < len(flows):
         click.echo(_summary(len(flows) - len(unreadable), problems), err=True)
     for reason in unreadable:
         click.echo(f"workbench: {reason}", err=True)

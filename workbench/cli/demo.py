@@ -60,13 +60,18 @@ class _Outcome:
 def command(events: int, seed: int, flow: Path | None, form: str, summary: bool) -> int:
     """Start a sandbox with sample flows and sample events, and show what becomes of them.
 
-    In a terminal that is the application, with events that keep coming and switches for trouble;
-    the other options are for what follows. Without a terminal, or with --summary, the sample flow
-    runs on N events and what became of them is summed up.
+    In a terminal that is the application, with events that keep coming and switches for trouble.
+    Without a terminal, or with --summary or --format json, one flow runs on N events and what
+    became of them is summed up; --events and --flow are for that.
 
     The events are single contacts, lists, lists of several hundred, repeated keys, and every kind
     of trouble. The exit code is 0 only if each of them is accounted for: its records are in the
     emulator's table as the last event said, or it is kept as a failed batch.
+
+    \b
+    Examples:
+      workbench demo
+      workbench demo --summary --events 5000
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not summary and form == "text":

@@ -47,7 +47,7 @@ def command() -> None:
 # -- list --------------------------------------------------------------------------------------
 
 
-@command.command("list")
+@command.command("list", short_help="Which events failed, or how many alike.")
 @filter_options
 @click.option(
     "--group-by", type=click.Choice(["code", "field", "flow"]), help="Count what failed alike."
@@ -57,7 +57,14 @@ def command() -> None:
 def list_command(
     wanted: EntryFilter, limit: int | None, group_by: str | None, form: str, place: Place
 ) -> int:
-    """List failed batches, the longest unchanged first; JSON comes as one object per line."""
+    """List failed batches, the longest unchanged first; JSON comes as one object per line.
+
+    \b
+    Examples:
+      workbench failed list --group-by code --since 2h
+      workbench failed list --code STRING_TOO_LONG --limit 5
+      workbench failed list --status resolved --format csv
+    """
     import asyncio
 
     async def run() -> None:
@@ -156,13 +163,16 @@ def _cell(name: str, row: dict[str, str | int]) -> str:
 # -- show, export, discard ---------------------------------------------------------------------
 
 
-@command.command("show")
+@command.command("show", short_help="One of them whole: records, request, answer, history.")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--all-records", is_flag=True, help="Every record, however many there are.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @place_options
 def show(ids: tuple[str, ...], all_records: bool, form: str, place: Place) -> int:
-    """Show a failed batch whole: records, codes, what was sent, what came back, what was done."""
+    """Show a failed batch whole: records, codes, what was sent, what came back, what was done.
+
+    ID is what `workbench failed list` and the log line `failed` say.
+    """
     import asyncio
 
     async def run() -> None:
@@ -178,7 +188,7 @@ def show(ids: tuple[str, ...], all_records: bool, form: str, place: Place) -> in
     return exits.OK
 
 
-@command.command("export")
+@command.command("export", short_help="Write them to standard output, or one as a test case.")
 @filter_options
 @click.option("--as-test", is_flag=True, help="One entry as a case for `workbench test`, in YAML.")
 @place_options
@@ -187,6 +197,11 @@ def export(wanted: EntryFilter, limit: int | None, as_test: bool, place: Place) 
 
     With --as-test, ID becomes a test case: append it to the `cases` of a file beside the flow,
     `flows/x.test.yaml` for `flows/x.yaml`.
+
+    \b
+    Examples:
+      workbench failed export --status open --status claimed > failed.jsonl
+      workbench failed export --as-test ID
     """
     import asyncio
 
@@ -210,13 +225,21 @@ def export(wanted: EntryFilter, limit: int | None, as_test: bool, place: Place) 
     return exits.OK
 
 
-@command.command("discard")
+@command.command("discard", short_help="Close them without writing them.")
 @filter_options
 @click.option("--reason", required=True, help="Why; it is kept with the entry.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @place_options
 def discard(wanted: EntryFilter, limit: int | None, reason: str, yes: bool, place: Place) -> int:
-    """Close failed batches without writing them. Exit code 1 when one was left as it was."""
+    """Close failed batches without writing them; they are kept, with the reason.
+
+    Names ID..., or all that fit the filters. Exit code 1 when one was left as it was.
+
+    \b
+    Examples:
+      workbench failed discard ID --reason "test data"
+      workbench failed discard --code DUPLICATES_DETECTED --reason "known twins" --yes
+    """
     import asyncio
 
     if not reason.strip():

@@ -36,14 +36,13 @@ _STATUSES = ("open", "claimed", "resolved", "discarded")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which store of failed batches is meant, and which flow files go with it."""
+    """Which store of failed batches is meant."""
 
     target: Target
     stream: str
     url: str | None
     credentials: Path | None
     failed_dir: Path | None
-    flow_files: tuple[Path, ...] = ()
 
 
 def place_options(function: _Function) -> _Function:
@@ -57,22 +56,12 @@ def place_options(function: _Function) -> _Function:
         url: str | None,
         credentials: Path | None,
         failed_dir: Path | None,
-        flow_files: tuple[Path, ...],
         **more: Any,
     ) -> Any:
-        place = Place(target, stream, url, credentials, failed_dir, flow_files)
+        place = Place(target, stream, url, credentials, failed_dir)
         return function(*args, place=place, **more)
 
     for option in (
-        click.option(
-            "--flow-file",
-            "flow_files",
-            metavar="PATH",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="A flow file, or a folder of them, to replay with  [default: the folder flows, "
-            "else this one]",
-        ),
         click.option(
             "--failed-dir",
             metavar="FOLDER",
@@ -86,10 +75,13 @@ def place_options(function: _Function) -> _Function:
             help="NATS credentials  [default: $NATS_CREDENTIALS, else none]",
         ),
         click.option(
-            "--url", help="The NATS server  [default: $NATS_URL, else nats://localhost:4222]"
+            "--url",
+            metavar="URL",
+            help="The NATS server  [default: $NATS_URL, else nats://localhost:4222]",
         ),
         click.option(
             "--stream",
+            metavar="NAME",
             default="workbench_failed",
             show_default=True,
             help="The stream that keeps them (`failed.stream` of the flow).",
@@ -97,6 +89,10 @@ def place_options(function: _Function) -> _Function:
     ):
         with_place = option(with_place)
     return sandbox_options(with_place)  # type: ignore[return-value]
+
+
+def _text(name: str, meaning: str) -> Callable[[Any], Any]:
+    return click.option(name, metavar=name.strip("-").upper(), default="", help=meaning)
 
 
 def filter_options(function: _Function) -> _Function:
@@ -145,11 +141,11 @@ def filter_options(function: _Function) -> _Function:
             help="Failed since: 2026-11-23T10:00, in UTC unless it says more; or 2h for two hours "
             "ago.",
         ),
-        click.option("--subject", default="", help="The event's subject; * and > as in NATS."),
-        click.option("--field", default="", help="A field that a record failed for."),
-        click.option("--code", default="", help="A code that a record failed with."),
-        click.option("--task", default="", help="A task's name."),
-        click.option("--flow", default="", help="A flow's name."),
+        _text("--subject", "The event's subject; * and > as in NATS."),
+        _text("--field", "A field that a record failed for."),
+        _text("--code", "A code that a record failed with."),
+        _text("--task", "A task's name."),
+        _text("--flow", "A flow's name."),
     ):
         with_filter = option(with_filter)
     return click.argument("ids", metavar="[ID]...", nargs=-1)(with_filter)  # type: ignore[return-value]
@@ -186,8 +182,12 @@ def point_in_time(option: str, text: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_desk(place: Place) -> AsyncIterator[FailedDesk]:
-    """The failed batches of a place; what fell back into files is told of on stderr."""
+async def open_desk(place: Place, flow_files: tuple[Path, ...] = ()) -> AsyncIterator[FailedDesk]:
+    """The failed batches of a place; what fell back into files is told of on stderr.
+
+    Args:
+        flow_files: what to replay with; none for where flows usually are.
+    """
     from workbench.app.failed_desk import FailedDesk
     from workbench.app.failed_stores import FailedStores
     from workbench.app.flow_book import FlowBook
@@ -201,7 +201,7 @@ async def open_desk(place: Place) -> AsyncIterator[FailedDesk]:
             url=place.url,
             credentials_path=str(place.credentials) if place.credentials else None,
         )
-        async with FailedDesk(store, FlowBook(settings, place.flow_files)) as desk:
+        async with FailedDesk(store, FlowBook(settings, flow_files)) as desk:
             yield desk
         if place.failed_dir is None and (count := (await stores.files.counts()).entries):
             folder = stores.files.path.parent

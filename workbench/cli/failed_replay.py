@@ -32,7 +32,7 @@ __all__ = ["replay"]
 _SHOWN_SKIPPED = 20
 
 
-@click.command("replay")
+@click.command("replay", short_help="Write them again, by the same path as the flow.")
 @filter_options
 @click.option(
     "--only-failed",
@@ -69,6 +69,15 @@ _SHOWN_SKIPPED = 20
     show_default=True,
     help="The task as its file is now, or as it was then.",
 )
+@click.option(
+    "--flow-file",
+    "flow_files",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A flow file, or a folder of them, to replay with  [default: the folder flows, else this "
+    "one]",
+)
 @click.option("--dry-run", is_flag=True, help="Show requests and differences; send nothing.")
 @click.option(
     "--accept-duplicates", is_flag=True, help="Replay also creates that may be written already."
@@ -84,6 +93,7 @@ def replay(
     patch_file: Path | None,
     edit: bool,
     with_flow: Literal["current", "recorded"],
+    flow_files: tuple[Path, ...],
     dry_run: bool,
     accept_duplicates: bool,
     yes: bool,
@@ -97,6 +107,12 @@ def replay(
     the rest follows when you agree, or with --yes when all of the trial was written.
 
     Exit code 0 only if all that was chosen is written now; 1 if some is still open.
+
+    \b
+    Examples:
+      workbench failed replay ID --dry-run
+      workbench failed replay --code INVALID_EMAIL_ADDRESS --set Email=null
+      workbench failed replay --flow contacts --since 2h --limit 10
     """
     import asyncio
 
@@ -114,7 +130,7 @@ def replay(
     )
 
     async def run() -> int:
-        async with open_desk(place) as desk:
+        async with open_desk(place, flow_files) as desk:
             session = _Session(desk, request, yes, form)
             return await session.run(limit, edit, dry_run)
 

@@ -68,6 +68,17 @@ def command(
     Several flows are isolated from one another. SIGTERM or Ctrl-C finishes what is in hand and
     ends; a second one does not wait. SIGUSR1 lets a paused flow go on. A flow that paused because
     it is broken goes on by itself when its file is mended.
+
+    Exit code 0: told to stop. 1: a flow has errors, or met a bug. 2: an option, file or variable
+    is missing or wrong. 3: NATS or Salesforce could not be reached, or refused the login, at the
+    start. 4: Salesforce refused the credentials or a right while a flow ran. 130: told twice.
+    Of several flows it is the highest.
+
+    \b
+    Examples:
+      workbench --headless contacts.yaml --sandbox
+      workbench --headless contacts.yaml orders.yaml --http :8080
+      workbench --headless contacts.yaml --set upsert_contacts.batch.linger=1s
     """
     import asyncio
     import os

@@ -15,7 +15,19 @@ from workbench.errors import SettingsError
 __all__ = ["command"]
 
 
-@click.command("workbench", options_metavar="[OPTIONS]")
+class _NamelessContext(click.Context):
+    """Usage lines say `workbench` alone, as it is typed."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else ""
+
+
+class _Application(click.Command):
+    context_class = _NamelessContext
+
+
+@click.command("workbench", cls=_Application, options_metavar="[OPTIONS]")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--attach",
@@ -27,7 +39,13 @@ def command(path: Path | None, attach: bool, target: Target) -> int:
     """Open the application on a flow file, or on a folder of them.
 
     Without PATH it is the folder `flows`, or the one you are in. Running a flow from there on
-    anything but a sandbox asks first.
+    anything but a sandbox asks first. F1 explains the screen you are on.
+
+    \b
+    Examples:
+      workbench flows --sandbox
+      workbench flows/contacts.yaml --sandbox-env sandbox.env
+      workbench flows --attach
     """
     if attach and target.sandbox:
         raise SettingsError(

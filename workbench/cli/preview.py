@@ -45,6 +45,11 @@ def command(
 
     FLOW is a flow file. The exit code is 1 when the event does not fit the flow and would be kept
     as a failed batch.
+
+    \b
+    Examples:
+      workbench preview contacts.yaml --event contact.json
+      echo '{"id": "C-1"}' | workbench preview contacts.yaml --event - --header trace=7
     """
     data, pairs = event_file.read(), dict(map(parse_header, headers))
     return with_settings(target, lambda settings: _preview(flow, data, subject, pairs, settings))

@@ -28,7 +28,11 @@ __all__ = ["command"]
     metavar="ID",
     help="The event's Nats-Msg-Id: the stream stores it once, however often it is published.",
 )
-@click.option("--url", help="The NATS server  [default: $NATS_URL, else nats://localhost:4222]")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="The NATS server  [default: $NATS_URL, else nats://localhost:4222]",
+)
 @click.option(
     "--credentials",
     metavar="FILE",
@@ -51,6 +55,12 @@ def command(
 
     The stream must be there: a flow with `create_or_update` makes it when it starts. Exit code 3
     means that the event was not confirmed.
+
+    \b
+    Examples:
+      workbench publish crm.contacts.upsert contact.json
+      workbench publish crm.contacts.upsert contacts.jsonl --lines
+      echo '{"LastName": "Berg"}' | workbench publish crm.contacts.upsert - --id C-1
     """
     import asyncio
 

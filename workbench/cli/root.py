@@ -24,7 +24,7 @@ _COMMANDS = {
     "test": "Run the cases beside flow files against the sandbox.",
     "publish": "Publish an event to JetStream, with confirmation.",
     "sandbox": "Run NATS and the Salesforce emulator until Ctrl-C.",
-    "demo": "Sandbox, sample flow and traffic, with a summary.",
+    "demo": "Sandbox, sample flows and traffic: the application, or a summary.",
     "schema": "Print the JSON Schema of the flow file, for editors.",
 }
 
@@ -40,6 +40,10 @@ _HELP = """Feed Salesforce from NATS JetStream, and see it record by record.
   workbench --attach [PATH]      the same, on flows that run elsewhere; starts none
   workbench --headless FLOW...   run flows until told to stop
   workbench COMMAND ...          one of the commands below
+
+\b
+`workbench . --help` has the application's options, `workbench --headless --help`
+those of a run, `workbench COMMAND --help` a command's.
 
 A flow file says in YAML where events come from and what they become in
 Salesforce. Nothing is lost: an event is acknowledged only when every record
@@ -76,6 +80,12 @@ class _Root(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return command.name if command else name, command, rest  # as it is typed, for usage lines
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -90,12 +100,15 @@ class _Root(click.Group):
     def shell_complete(
         self, ctx: click.Context, incomplete: str
     ) -> list[click.shell_completion.CompletionItem]:
-        names = [name for name in _COMMANDS if name.startswith(incomplete)]
-        return [click.shell_completion.CompletionItem(n, help=_COMMANDS[n]) for n in names] + [
-            click.shell_completion.CompletionItem(option)
-            for option in (_HEADLESS, _ATTACH, "--help", "--version")
-            if incomplete.startswith("-") and option.startswith(incomplete)
-        ]
+        """A command, or what may follow `workbench` without one: a path, an option."""
+        item = click.shell_completion.CompletionItem
+        names = [item(n, help=h) for n, h in _COMMANDS.items() if n.startswith(incomplete)]
+        if not incomplete.startswith("-"):
+            # A shell shows either the names it is given or its files.
+            return names or [item(incomplete, type="file")]
+        application: click.Command = importlib.import_module("workbench.cli.open").command
+        options = [item(o) for o in (_HEADLESS, "--version") if o.startswith(incomplete)]
+        return options + application.shell_complete(ctx, incomplete)
 
 
 def _refuse_misspelt(word: str) -> None:

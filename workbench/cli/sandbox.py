@@ -63,6 +63,11 @@ def command(
 
     It prints how to reach them. Ports are free ones unless given. Everything listens on this
     machine only, and is gone when it ends.
+
+    \b
+    Examples:
+      workbench sandbox --env sandbox.env
+      workbench sandbox --env sandbox.env --latency 150ms --fault lock:0.05
     """
     from workbench.sandbox import Sandbox, SandboxError, SandboxOptions
 

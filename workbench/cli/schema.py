@@ -11,8 +11,10 @@ __all__ = ["command"]
 def command() -> int:
     """Print the JSON Schema of the flow file, for editors.
 
-    With yaml-language-server, write it to a file and begin a flow with
-    `# yaml-language-server: $schema=flow.schema.json`.
+    With yaml-language-server, write it to a file and begin a flow with this line:
+
+    \b
+      # yaml-language-server: $schema=flow.schema.json
     """
     from workbench.codec import encode_pretty
     from workbench.flow import schema

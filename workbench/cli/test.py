@@ -20,7 +20,9 @@ __all__ = ["command"]
 
 @click.command("test")
 @flow_argument
-@click.option("-k", "pattern", default="", help="Only cases whose name has this in it.")
+@click.option(
+    "-k", "pattern", metavar="TEXT", default="", help="Only cases whose name has this in it."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @target_options
 def command(flows: tuple[Path, ...], pattern: str, form: str, target: Target) -> int:
@@ -30,6 +32,11 @@ def command(flows: tuple[Path, ...], pattern: str, form: str, target: Target) ->
     A sandbox is started for cases that do not give Salesforce's answers themselves; it is emptied
     before each, also one named by --sandbox-env. `workbench failed export --as-test ID` makes a
     case of a failure. The exit code is 1 when a case does not hold, or there is none.
+
+    \b
+    Examples:
+      workbench test flows/*.yaml
+      workbench test contacts.yaml -k email
     """
     import asyncio
 
