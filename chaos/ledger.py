@@ -26,6 +26,10 @@ MUST, MAY, NOT = "must", "may", "not"
 
 _SLACK_SECONDS = 2.0
 
+_LOST_RACE = "DUPLICATE_VALUE"
+"""Two processes hold one event when nats-server was away for longer than the ack wait. One may give
+up because the other, it is told, was quicker; the other writes the record all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -83,7 +87,9 @@ def balance(books: Books) -> Ledger:
             if not batches:
                 ledger.violations.append(f"{event.id} is no JSON and was not kept as failed")
             continue
-        fate = [(record, _fate(n, batches)) for n, record in enumerate(records)]
+        fate = [
+            (record, _fate(n, batches, bool(books.crashes))) for n, record in enumerate(records)
+        ]
         fates[event.subject].append((event, fate))
     ledger.violations += [f"event {n} is kept as failed and was not published" for n in failed]
     _upserts(ledger, fates, UPSERT, books.contacts)
@@ -104,14 +110,21 @@ def _records(event: Event) -> list[dict[str, Any]] | None:
     return records
 
 
-def _fate(index: int, batches: Sequence[FailedBatch]) -> str:
-    """What the program claims of a record, by the failed batches of its event."""
+def _fate(index: int, batches: Sequence[FailedBatch], may_be_shared: bool) -> str:
+    """What the program claims of a record, by the failed batches of its event.
+
+    Args:
+        may_be_shared: whether two processes may have worked on the event at once.
+    """
     if not batches:
         return MUST
     found = set()
     for batch in batches:
-        outcome = next((r.outcome for r in batch.records if r.index == index), None)
-        if outcome == "written":
+        record = next((r for r in batch.records if r.index == index), None)
+        outcome = record.outcome if record else None
+        if record and record.code == _LOST_RACE and may_be_shared:
+            found.add(MAY)
+        elif outcome == "written":
             found.add(MUST)
         elif outcome == "refused" or (outcome == "rolled_back" and batch.kind == "refused"):
             found.add(NOT)

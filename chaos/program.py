@@ -47,6 +47,7 @@ class Program:
         self._env = {**os.environ, **env}
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
+        self._is_up = False
         self._keeper: asyncio.Task[None] | None = None
         self._is_wanted = False
         self._sent: set[signal.Signals] = set()
@@ -96,6 +97,12 @@ class Program:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
+    def resume(self) -> None:
+        """Let its paused flows go on. One that only starts has none, and Python itself would be
+        ended by the signal while it loads."""
+        if self._is_up:
+            self.signal(signal.SIGUSR1)
+
     def limit_files(self, size_bytes: int | None) -> None:
         """Let no file grow beyond a size, as a full disk would; None for any size."""
         if self._process is not None and self._process.returncode is None:
@@ -111,6 +118,7 @@ class Program:
 
     async def _run(self) -> None:
         self.starts += 1
+        self._is_up = False
         sent = self._sent = set[signal.Signals]()
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "workbench", "--headless", *self._arguments),
@@ -141,7 +149,7 @@ class Program:
         if "trace" in line or "bug of workbench" in str(line.get("error", "")):
             self.problems.append(f"{self.name} met a bug: {line}")
         if event == "listening":
-            self.port = line["port"]
+            self.port, self._is_up = line["port"], True
         if event == "batch":
             for outcome in _OUTCOMES:
                 self.records[line["flow"], outcome] += line.get(outcome, 0)

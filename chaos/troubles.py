@@ -185,7 +185,7 @@ async def _daily_limit(world: World, source: random.Random) -> AsyncIterator[Non
     async with _fault("limit:daily")(world, source):
         yield
     for program in world.programs:
-        program.signal(signal.SIGUSR1)
+        program.resume()
 
 
 TROUBLES = (

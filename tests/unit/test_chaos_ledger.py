@@ -106,3 +106,15 @@ def test_what_nobody_knows_may_be_there_or_not(books: Books) -> None:
     unknown = [*books.failed, failed(3, "unknown", "unknown")]
     assert balance(replace(books, failed=unknown)).is_balanced
     assert balance(replace(books, failed=unknown, leads=[])).is_balanced
+
+
+def test_one_of_two_may_give_up_a_race_that_the_other_wins(books: Books) -> None:
+    """Both hold the event only after a crash; without one nobody else can have written it."""
+    lost = failed(2, "refused", "written", "refused")
+    lost = replace(
+        lost, records=(lost.records[0], replace(lost.records[1], code="DUPLICATE_VALUE"))
+    )
+    contacts = [*books.contacts, {"ExternalId__c": "k2", "LastName": None}]
+    books = replace(books, failed=[lost, failed(5, "unfit")], contacts=contacts)
+    assert not balance(books).is_balanced
+    assert balance(replace(books, crashes=[Crash(NOON, NOON + 1)])).is_balanced
