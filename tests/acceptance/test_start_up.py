@@ -71,3 +71,21 @@ def test_headless_loads_only_what_its_flow_needs(sandbox: RunningSandbox, tmp_pa
     assert not modules & {"aiohttp", "grpc", "textual", "prometheus_client", "fastavro"}
     assert not modules & {"workbench.emulator", "workbench.sandbox"}
     assert {"nats", "httpcore2"} <= modules
+
+
+# Tells itself to go on while the command is still being looked up.
+_EARLY = """
+import os, signal
+from workbench.cli import root
+find = root._Root.get_command
+def told(self, ctx, name):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    return find(self, ctx, name)
+root._Root.get_command = told
+raise SystemExit(root.run(["schema"]))
+"""
+
+
+def test_going_on_does_not_end_a_process_that_only_starts() -> None:
+    done = subprocess.run([sys.executable, "-c", _EARLY], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -165,9 +165,14 @@ def _terminated(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
+def _not_paused_yet(_number: int, _frame: object) -> None:
+    """SIGUSR1 lets a paused flow go on; before one can be paused it must not end the process."""
+
+
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; what went wrong is said on stderr."""
     signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGUSR1, _not_paused_yet)
     try:
         result = _root.main(list(args), prog_name="workbench", standalone_mode=False)
     except click.ClickException as error:
