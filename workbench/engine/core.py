@@ -449,6 +449,19 @@ class Core:
             self.gate.failed_for_request(reason, now)
         return [failure.failed_visit(visit, self.flow, self._wall())]
 
+    def may_come_again(self, failures: Sequence[FailedBatch]) -> bool:
+        """Whether an event whose failed batches could not be stored may be delivered again: where
+        writing twice does harm, nothing of it must be written, or may be."""
+        if all(stage.limits.is_idempotent for stage in self.stages):
+            return True
+        if self._single is None:
+            return False  # what its other tasks wrote is not among the failures
+        return not any(
+            record.outcome in ("written", "unknown")
+            for batch in failures
+            for record in batch.records
+        )
+
     # -- time --------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:

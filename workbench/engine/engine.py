@@ -61,7 +61,8 @@ FIRST_FETCH = 64
 """How many events to ask for before it is known how many records they hold."""
 
 STORE_RETRY_SECONDS = 5.0
-"""When an event comes back whose failed batch could not be stored."""
+"""When an event comes back whose failed batch could not be stored, or when one that must not come
+back is tried to be stored again."""
 
 
 class Engine:
@@ -110,6 +111,7 @@ class Engine:
         self._hurry = asyncio.Event()
         self._requests: dict[asyncio.Task[None], Sending] = {}
         self._stores: set[asyncio.Task[None]] = set()
+        self._unstored: list[tuple[Event, list[FailedBatch]]] = []
         self._is_probing = False
         self._was_paused: str | None = None
         self._per_event = 1.0
@@ -344,21 +346,33 @@ class Engine:
         for delay in {delay for _, delay in naks}:
             source.nak([event for event, wait in naks if wait == delay], delay)
         if failed:
-            task = asyncio.create_task(self._store(failed), name=f"{self.flow}-store")
-            self._stores.add(task)
-            task.add_done_callback(self._store_done)
+            self._begin(self._store(failed))
         if (acks or naks) and self.observers:
             self._tell(EventsSettled(self.flow, acks, naks))
 
+    def _begin(self, storing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(storing, name=f"{self.flow}-store")
+        self._stores.add(task)
+        task.add_done_callback(self._store_done)
+
     async def _store(self, failed: list[tuple[Event, list[FailedBatch]]]) -> None:
-        """Store failed batches, then terminate their events; or send the events back."""
+        """Store failed batches, then terminate their events; or send the events back.
+
+        Of what may be written already, and must not be written twice, the event is kept in hand
+        and its failed batches are tried again, until they are stored or the flow stops.
+        """
         core = self._core
         try:
             await self._dead_letters.store([batch for _, batches in failed for batch in batches])
         except DeadLetterError as error:
-            now = self._clock.monotonic()
-            for event, _ in failed:
-                core.ledger.not_stored(event, STORE_RETRY_SECONDS, now)
+            now, was_waiting = self._clock.monotonic(), bool(self._unstored)
+            for event, batches in failed:
+                if self._stop.is_set() or core.may_come_again(batches):
+                    core.ledger.not_stored(event, STORE_RETRY_SECONDS, now)
+                else:
+                    self._unstored.append((event, batches))
+            if self._unstored and not was_waiting:
+                self._begin(self._store_again())
             self._tell(StoreFailed(self.flow, [event for event, _ in failed], str(error)))
         else:
             now = self._clock.monotonic()
@@ -368,6 +382,11 @@ class Engine:
             self._source.term(events, f"flow {self.flow} keeps it as a failed batch")
             self._tell(EventsSettled(self.flow, terminated=failed))
         self._pump()
+
+    async def _store_again(self) -> None:
+        await self._clock.wait(self._stop, STORE_RETRY_SECONDS)
+        failed, self._unstored = self._unstored, []
+        await self._store(failed)
 
     # -- time --------------------------------------------------------------------------------
 

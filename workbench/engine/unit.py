@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.model import Attempt, Event, FailedBatch, Outcome, Record, Refused, Written
+from workbench.model import Attempt, Event, FailedBatch, Outcome, Record, Refused, Unknown, Written
 
 if TYPE_CHECKING:
     from workbench.engine.stage import Stage
@@ -65,7 +65,7 @@ class Unit:
         """Note what became of its records."""
         fate = self.visit.fate
         fate.outcomes[self.start : self.start + len(outcomes)] = outcomes
-        if any(type(outcome) is Written for outcome in outcomes):
+        if any(type(outcome) in (Written, Unknown) for outcome in outcomes):
             fate.is_partly_written = True
 
     def divide(self, count: int) -> list[Share]:
@@ -95,7 +95,7 @@ class Fate:
             not.
         kind, reason: why it is given up (`FailedBatch.kind`), empty while nothing is.
         attempts: requests that did not write all of it.
-        is_partly_written: whether any record of it is in Salesforce.
+        is_partly_written: whether any record of it is in Salesforce, or may be.
         kept: keys that stay taken while the stream has it back.
         again: indexes of the records that are to be sent when it returns.
     """

@@ -105,7 +105,8 @@ class EventsSettled:
 
 @dataclass(frozen=True, slots=True)
 class StoreFailed:
-    """Failed batches could not be stored; their events go back to the stream."""
+    """Failed batches could not be stored; their events go back to the stream, or are kept in hand
+    where a second delivery could write twice."""
 
     flow: str
     events: Sequence[Event]

@@ -25,7 +25,7 @@ from workbench.model import (
     Unsent,
     Written,
 )
-from workbench.observe import EventsSettled, FlowPaused, FlowResumed
+from workbench.observe import EventsSettled, FlowPaused, FlowResumed, StoreFailed
 from workbench.testing import (
     FakeClock,
     MemoryDeadLetters,
@@ -463,6 +463,54 @@ async def test_part_of_a_create_is_never_redelivered() -> None:
         await bench.until(lambda: bool(bench.source.acked), step=1.0)
     assert [record["x"] for record in sink.writes] == [0, 1]
     assert not bench.source.naked
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [Unknown("no answer")],
+        [Written("id"), Refused("X", "no")],
+        [Unknown("no answer"), Deferred("LOCK", "x")],
+    ],
+    ids=("unknown", "written in part", "unknown in part"),
+)
+async def test_what_may_be_written_waits_for_the_store_in_hand_and_is_not_sent_again(
+    outcomes: list[Outcome],
+) -> None:
+    """Back in the stream, another process would write it twice."""
+    policy = RetryPolicy(max_attempts=1, backoff_seconds=(5.0,), max_deliver=3)
+    sink = MemorySink(
+        script=lambda batch: [outcomes[record["x"]] for record in batch.records],
+        limits=Limits(is_idempotent=False),
+        key="none",
+    )
+    bench = Bench({"create": sink}, specs={"create": {"policy": policy}})
+    bench.letters.is_down = True
+    async with running(bench):
+        bench.source.publish(encode([{"x": x} for x in range(len(outcomes))]))
+        await bench.until(lambda: len(bench.seen.of(StoreFailed)) == 20, step=5.0)
+        assert not bench.source.naked
+        assert bench.engine.snapshot().held_events == 1
+        bench.letters.is_down = False
+        await bench.until(lambda: bool(bench.source.termed), step=1.0)
+    written = [record["x"] for batch in sink.batches for record in batch.records]
+    assert written.count(0) == 1
+    assert set(bench.source.delivered.values()) == {1}
+    (entry,) = bench.letters.entries.values()
+    assert entry.records[0].outcome in ("unknown", "written")
+
+
+async def test_a_flow_that_stops_while_the_store_is_down_gives_all_back() -> None:
+    sink = MemorySink(
+        script=lambda batch: [Unknown("no answer")] * len(batch), limits=Limits(is_idempotent=False)
+    )
+    bench = Bench({"create": sink})
+    bench.letters.is_down = True
+    async with running(bench):
+        bench.publish(2)
+        await bench.until(lambda: bool(bench.seen.of(StoreFailed)))
+        assert not bench.source.naked
+    assert sorted(bench.source.naked) == [(1, 5.0), (2, 5.0)]
 
 
 async def test_a_chain_acks_after_the_last_task_and_hands_on_what_was_written() -> None:
