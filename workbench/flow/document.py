@@ -95,7 +95,12 @@ class Document:
     def problem(
         self, code: str, message: str, span: Span | None = None, path: Path = (), **more: Any
     ) -> Problem:
-        """A problem of this file; `more` may set `severity` (default error) and `fix`."""
+        """A problem of this file; `more` may set `severity` (default error) and `fix`.
+
+        What the message quotes from the file can't do anything to a terminal.
+        """
+        if not message.isprintable():
+            message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
         line, column = (span.line, span.column) if span else (0, 0)
         severity = more.pop("severity", "error")
         where = format_path(path)

@@ -171,6 +171,13 @@ def test_a_key_that_stands_twice_is_an_error_with_both_places() -> None:
     assert "line 6" in problem.message
 
 
+def test_a_message_can_not_talk_to_a_terminal() -> None:
+    (problem,) = errors(flow_text(source='"\\e[2J\\r": x\n'))
+    assert problem.code == "schema.unknown_key"
+    assert problem.message.isprintable()
+    assert r"\x1b[2J\r" in problem.message
+
+
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     assert errors(b"\xef\xbb\xbf" + flow_text().encode()) == []
 
