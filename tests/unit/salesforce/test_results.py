@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -334,6 +335,90 @@ def test_whatever_comes_back_there_is_one_outcome_per_record(
     found = read(builder(operation), batch, reply(value, status))
     assert len(found.outcomes) == len(batch)
     assert len(found.results) in (0, len(batch))
+
+
+def _truthful(groups: list[list[bool]], is_composite: bool) -> Any:
+    """What Salesforce answers where these rows were written."""
+    bodies = [
+        [good(n, created=True) if ok else bad("STRING_TOO_LONG") for n, ok in enumerate(group)]
+        for group in groups
+    ]
+    if not is_composite:
+        return bodies[0]
+    return {
+        "compositeResponse": [
+            {"referenceId": f"group{n}", "httpStatusCode": 200, "httpHeaders": {}, "body": body}
+            for n, body in enumerate(bodies)
+        ]
+    }
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a JSON value, with every key of it."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _places(value[key])
+
+
+@st.composite
+def _damaged(draw: st.DrawFn, answer: Any) -> tuple[int, bytes]:
+    """A truthful answer after something between broke it: status, values, order, length."""
+    for _ in range(draw(st.integers(0, 2))):
+        places = list(_places(answer))
+        if not places:
+            break
+        inside, key = places[draw(st.integers(0, len(places) - 1))]
+        match draw(st.integers(0, 3)):
+            case 0:
+                del inside[key]
+            case 1:
+                inside[key] = draw(values)
+            case 2 if isinstance(inside, list):
+                inside.insert(key, inside[key])
+            case _:
+                inside[key] = draw(st.sampled_from([1, "true", None, [], {}, False]))
+    data = json.dumps(answer).encode()
+    if draw(st.integers(0, 4)) == 0:
+        data = data[: draw(st.integers(0, len(data)))]
+    return draw(st.sampled_from([200, 200, 200, 200, 201, 400, 500, 503])), data
+
+
+@given(
+    data=st.data(),
+    groups=st.lists(st.lists(st.booleans(), min_size=1, max_size=4), min_size=1, max_size=3),
+    is_atomic=st.booleans(),
+)
+def test_a_broken_answer_never_makes_a_record_written_that_it_does_not_call_written(
+    data: st.DataObject, groups: list[list[bool]], is_atomic: bool
+) -> None:
+    """Where `Written` comes out, the answer as it arrived has the row in its place, with
+    `success: true`, in a list as long as the request; in an atomic group all rows have it."""
+    is_composite = len(groups) > 1
+    status, body = data.draw(_damaged(_truthful(groups, is_composite)))
+    batch = Batch("b", "t", [Group(rows(len(group)), is_atomic) for group in groups])
+    found = read(builder(), batch, Reply(status, {}, body)).outcomes
+    assert len(found) == len(batch)
+    start = 0
+    for number, group in enumerate(groups):
+        got = found[start : start + len(group)]
+        start += len(group)
+        claimed = [n for n, outcome in enumerate(got) if type(outcome) is Written]
+        if not claimed:
+            continue
+        answer = json.loads(body)
+        assert status < 300
+        if is_composite:
+            (part,) = [
+                part
+                for part in answer["compositeResponse"]
+                if part["referenceId"] == f"group{number}"
+            ]
+            assert part["httpStatusCode"] < 300
+            answer = part["body"]
+        assert len(answer) == len(group)
+        assert all(answer[n]["success"] is True for n in claimed)
+        assert not is_atomic or len(claimed) == len(group)
 
 
 @given(
