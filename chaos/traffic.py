@@ -32,7 +32,7 @@ def events(source: random.Random) -> Iterator[Message]:
     while True:
         number += 1
         subject = source.choices((UPSERT, CREATE, ATOMIC, EVENT), (6, 3, 2, 3))[0]
-        most = {UPSERT: 4, ATOMIC: 4}.get(subject, 1)
+        most = {UPSERT: 4, ATOMIC: 4, CREATE: 2}.get(subject, 1)
         count = source.randint(2 if subject == ATOMIC else 1, most)
         records = [_record(source, subject, number, n, keys) for n in range(count)]
         if source.random() < 0.05:
