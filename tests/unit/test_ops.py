@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,21 @@ def test_an_alert_asks_for_metrics_that_exist_and_says_what_to_do(rule: dict[str
     assert named(rule["expr"]) <= known_names()
     assert rule["labels"]["severity"] in ("page", "day")
     assert rule["annotations"].keys() == {"summary", "action"}
+
+
+def test_every_alert_is_shown_to_fire() -> None:
+    text = (OPS / "alerts_test.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r'alertname="(\w+)"', text)) == {rule["alert"] for rule in alerts()}
+    assert named(text) <= known_names()
+
+
+def test_alerts_fire_when_they_should_and_not_in_an_ordinary_hour() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (of Debian's package prometheus) is not on PATH")
+    for words in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+        done = subprocess.run([promtool, *words], cwd=OPS, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_alert_is_there_twice() -> None:
