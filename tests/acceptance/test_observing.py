@@ -102,6 +102,23 @@ def test_the_metrics_of_a_run_tell_what_became_of_everything(
     assert seen["process_open_fds"] > 3
 
 
+def test_what_an_alert_waits_for_is_there_before_it_happens(
+    start: Start, sandbox: RunningSandbox
+) -> None:
+    """Prometheus' `increase` does not see a counter come into being."""
+    program = run(start, sandbox, "--http", "127.0.0.1:0", *SOON)
+    seen = metrics(program)
+    flow, task = f'flow="{DURABLE}"', 'task="upsert_contacts"'
+    for name in (
+        f"workbench_failed_store_errors_total{{{flow}}}",
+        f"workbench_stream_dangers_total{{{flow}}}",
+        f'workbench_failed_batches_stored_total{{{flow},kind="unknown",{task}}}',
+        f'workbench_failed_batches_stored_total{{{flow},kind="undecided",{task}}}',
+        f'workbench_failed_batches_closed_total{{{flow},how="replayed"}}',
+    ):
+        assert seen[name] == 0
+
+
 def test_a_pause_is_in_the_metrics_with_its_cause_and_readiness_says_why(
     start: Start, sandbox: RunningSandbox
 ) -> None:

@@ -39,6 +39,7 @@ __all__ = ["Metrics", "Reading"]
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 120)
 _AGES = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _STALLS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_KINDS = ("refused", "unfit", "exhausted", "unknown", "undecided")
 _RECORDS = (1, 2, 5, 10, 25, 50, 100, 150, 190, 199, 200, 400, 1000)
 
 
@@ -69,6 +70,7 @@ class Metrics:
     def __init__(
         self, readings: Callable[[], Iterable[Reading]], stopped: Callable[[], int] = lambda: 0
     ) -> None:
+        self._readings = readings
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(_Totals(readings, stopped))
@@ -153,7 +155,21 @@ class Metrics:
 
     def text(self) -> bytes:
         """Everything, in the text form."""
+        self._begin_at_zero()
         return generate_latest(self._registry)
+
+    def _begin_at_zero(self) -> None:
+        """What an alert waits for is there before it happens: to `increase`, a counter that comes
+        into being at 1 has not grown."""
+        for reading in self._readings():
+            flow = reading.snapshot.flow
+            self._not_stored.labels(flow)
+            self._dangers.labels(flow)
+            for how in ("replayed", "discarded"):
+                self._closed.labels(flow, how)
+            for stage in reading.snapshot.stages:
+                for kind in _KINDS:
+                    self._stored.labels(flow, stage.name, kind)
 
     def _answered(self, notice: BatchAnswered) -> None:
         flow, task, answer = notice.flow, notice.batch.task, notice.answer
