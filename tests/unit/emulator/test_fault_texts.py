@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,14 @@ def test_every_example_in_the_documentation_is_understood() -> None:
     examples = re.findall(r"^    ([a-z-]+(?:[:,]\S+)?)\s{2,}", faults.__doc__ or "", re.M)
     kinds = {parse_fault(text).kind for text in examples if "=" not in text.split(",")[0]}
     assert kinds == set(faults.KINDS)
+
+
+def test_the_page_on_the_sandbox_tells_every_kind_by_texts_that_are_understood() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]+`) \| ", page, re.M)
+    texts = [text for cell in cells for text in re.findall(r"`([^`]+)`", cell)]
+    told = {text for text in texts if re.split(r"[:,]", text)[0] in faults.KINDS}
+    assert {parse_fault(text).kind for text in told} == set(faults.KINDS)
 
 
 @pytest.mark.parametrize(
