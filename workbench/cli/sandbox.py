@@ -17,8 +17,8 @@ _PORT = click.IntRange(0, 65_535)
 
 @click.command(
     "sandbox",
-    epilog="Faults are KIND[:VALUE][:SHARE]: latency, status, drop, truncate, lock, expire, limit and "
-    "more; docs/sandbox.md lists them, and how to switch them on and off while it runs.",
+    epilog="Faults are KIND[:VALUE][:SHARE]: latency, status, drop, truncate, lock, expire, limit "
+    "and more; docs/sandbox.md lists them, and how to switch them on and off while it runs.",
 )
 @click.option(
     "--env",
