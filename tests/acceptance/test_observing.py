@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import urllib.error
@@ -132,7 +133,7 @@ def test_a_pause_is_in_the_metrics_with_its_cause_and_readiness_says_why(
     assert seen[f'workbench_ready{{flow="{DURABLE}"}}'] == 0
     status, reason = ask(program, "/readyz")
     assert status == 503
-    assert reason.startswith(f"{DURABLE}: paused: ")
+    assert re.fullmatch(rf"{DURABLE}: paused: .+ \(outage: looks again .*\)\n", reason)
     assert ask(program, "/livez")[0] == 200
 
 

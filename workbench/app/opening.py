@@ -19,6 +19,7 @@ from workbench.engine import (
     Engine,
     Gate,
     Pace,
+    PauseCause,
     RetryPolicy,
     Sink,
     Source,
@@ -36,7 +37,7 @@ from workbench.jetstream import (
     connect,
     load_credentials,
 )
-from workbench.observe import ConnectionChanged, Observer
+from workbench.observe import ConnectionChanged, Observer, Snapshot
 from workbench.salesforce import CompositeSettings, CompositeSink, SalesforceClient
 from workbench.salesforce.credentials import read as read_salesforce_credentials
 
@@ -76,13 +77,23 @@ class OpenFlow:
             reasons.append(f"NATS at {self.connection.address} is not connected")
         if any(client.session.current is None for client in self.clients):
             reasons.append("not logged in to Salesforce")
-        if snapshot.state != "running":
-            reasons.append(
-                f"{snapshot.state}: {snapshot.pause_reason}"
-                if snapshot.pause_reason
-                else snapshot.state
-            )
+        if snapshot.pause_reason:
+            reasons.append(f"{snapshot.state}: {snapshot.pause_reason} ({_until(snapshot)})")
+        elif snapshot.state != "running":
+            reasons.append(snapshot.state)
         return [f"{self.flow.name}: {reason}" for reason in reasons]
+
+
+def _until(snapshot: Snapshot) -> str:
+    """What ends a pause, and its cause, by which the failure guide tells more."""
+    cause, probe = snapshot.pause_cause, snapshot.next_probe_seconds
+    if cause == PauseCause.BROKEN:
+        ends = "goes on when the file is mended, or at SIGUSR1"
+    elif cause == PauseCause.OPERATOR:
+        ends = "goes on at SIGUSR1"
+    else:
+        ends = f"looks again in {probe:.0f} s" if probe else "looks again now"
+    return f"{cause}: {ends}"
 
 
 @asynccontextmanager
