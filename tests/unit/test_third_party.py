@@ -51,7 +51,7 @@ def licence_of(package: Distribution) -> str:
 
 
 def rows() -> dict[str, str]:
-    packages = installed_with("workbench")
+    packages = installed_with("workbench", frozenset({"otel", "sandbox"}))
     return {name: licence_of(packages[name]) for name in sorted(packages) if name != "workbench"}
 
 
