@@ -69,6 +69,7 @@ def test_headless_loads_only_what_its_flow_needs(sandbox: RunningSandbox, tmp_pa
         *("--sandbox-env", sandbox.env_file, "--failed-dir", tmp_path / "failed"),
     )
     assert not modules & {"aiohttp", "grpc", "textual", "prometheus_client", "fastavro"}
+    assert "opentelemetry" not in modules  # only when asked for
     assert not modules & {"workbench.emulator", "workbench.sandbox"}
     assert {"nats", "httpcore2"} <= modules
 
