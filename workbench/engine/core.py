@@ -360,7 +360,9 @@ class Core:
             elapsed_seconds=now - self.gate.paused_seconds(now) - unit.event.received,
             policy=stage.policy,
             is_idempotent=stage.limits.is_idempotent,
-            is_redelivery_safe=visit.is_redelivery_safe,
+            # Of several units another may still be written, and the event be sent back then.
+            is_redelivery_safe=visit.is_redelivery_safe
+            and (stage.limits.is_idempotent or visit.open == 1),
             rng=self._rng,
         )
         if isinstance(decision, Retry) and not self.is_draining:
@@ -424,6 +426,8 @@ class Core:
             self.ledger.settle(visit.event, ticket, None, [], now)
             return
         fate = visit.fate
+        if fate.redeliver is not None and not visit.is_redelivery_safe:
+            self._give_up_the_rest(visit, now)
         if fate.redeliver is not None:
             self._parking.park(visit, fate.redeliver, now)
         elif ticket is not None:
@@ -436,6 +440,19 @@ class Core:
                 self._enter(following, visit.event, ticket, results, stage.name, now)
         failures = self._failures(visit, now)
         self.ledger.settle(visit.event, ticket, fate.redeliver, failures, now)
+
+    def _give_up_the_rest(self, visit: Visit, now: float) -> None:
+        """What was to be sent back at a shutdown, while another part of the event was written."""
+        fate = visit.fate
+        decision = cut_short(visit.stage.policy, visit.event.num_delivered, False)
+        assert isinstance(decision, GiveUp)
+        fate.kind, fate.reason = fate.kind or decision.kind, fate.reason or decision.reason
+        for index in fate.again:
+            outcome = fate.outcomes[index]
+            if outcome is not None and not isinstance(outcome, Written):
+                self.counters.failed(outcome.code, visit.stage.name)
+        fate.redeliver = None
+        self._release_keys(visit.stage, fate.kept, now)
 
     def _failures(self, visit: Visit, now: float) -> list[FailedBatch]:
         """The failed batch of a visit that is given up; none while it will be redelivered."""
@@ -546,6 +563,7 @@ class Core:
             units = [*stage.drop_waiting(), *stage.batcher.drop(), *stage.lanes.drop()]
             for unit in units:
                 unit.keys = None  # the lanes are gone; nobody waits any longer
+                unit.visit.fate.kept.clear()
             for unit in units:
                 self._conclude(unit, unit.known, _cut_short(unit.visit), [], now)
         self._parking.clear()

@@ -56,14 +56,17 @@ class World:
         self.written: Counter[tuple[int, str]] = Counter()
         self.order: dict[str, list[int]] = {}
         self.flying: list[Any] = []
+        self.is_idempotent = idempotent
+        self.touched: set[int] = set()  # events of which a record is written, or may be
 
     def publish(self, *events: Event) -> None:
         for one in events:
             self.stream[one.sequence] = one
             self.deliver_at[one.sequence] = self.now
 
-    def run(self) -> None:
-        for _ in range(5_000):
+    def run(self, rounds: int = 5_000) -> None:
+        """Until nothing is left to do, or for so many rounds."""
+        for _ in range(rounds):
             self.deliver()
             while (sending := self.core.next_request(self.now)) is not None:
                 self.check_request(sending)
@@ -82,7 +85,19 @@ class World:
                 if not times:
                     return
                 self.now = max(self.now, min(times)) + 0.001
-        raise AssertionError("it never came to rest")
+        assert rounds < 5_000, "it never came to rest"
+
+    def stop(self) -> None:
+        """As the runner does when it is told to, with all the time it wants."""
+        self.core.drain(self.now)
+        while True:
+            while (sending := self.core.next_request(self.now)) is not None:
+                self.flying.append(sending)
+            if not self.flying:
+                break
+            self.answer(self.flying.pop(self.rng.randrange(len(self.flying))))
+        self.core.abandon(self.now)
+        self.settle()
 
     def deliver(self) -> None:
         due = sorted(s for s, time in self.deliver_at.items() if time <= self.now)
@@ -127,6 +142,8 @@ class World:
         for unit, offset in zip(sending.units, offsets(sending.units), strict=True):
             for position, row in enumerate(unit.records):
                 outcome = outcomes[offset + position]
+                if isinstance(outcome, (Written, Unknown)):
+                    self.touched.add(unit.event.sequence)
                 if isinstance(outcome, Written):
                     key = row["ExternalId__c"]
                     self.written[(unit.event.sequence, key)] += 1
@@ -163,6 +180,8 @@ class World:
             self.acked.append(one.sequence)
         for one, delay in box.naks:
             assert self.deliveries[one.sequence] < POLICY.max_deliver
+            # Another process may get it, which knows nothing of what this one wrote.
+            assert self.is_idempotent or one.sequence not in self.touched
             self.deliver_at[one.sequence] = self.now + delay
         for one, batches in box.failed:
             assert one.sequence not in self.acked
@@ -221,6 +240,27 @@ def test_every_record_is_written_or_kept_and_every_event_settled_once(
         for sequence, row in enumerate(keys, 1):
             for key, times in Counter(row).items():
                 assert world.written[(sequence, key)] <= times, "written twice"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=EVENTS,
+    seed=st.integers(0, 2**32),
+    atomic=st.booleans(),
+    idempotent=st.booleans(),
+    rounds=st.integers(1, 60),
+)
+def test_who_is_told_to_stop_gives_back_only_what_may_be_written_again(
+    keys: list[list[str]], seed: int, atomic: bool, idempotent: bool, rounds: int
+) -> None:
+    world = World(seed, atomic=atomic, idempotent=idempotent, trouble=0.4)
+    world.publish(*(event(number, *row) for number, row in enumerate(keys, 1)))
+    world.run(rounds)
+    world.stop()  # what it asserts of an event that is given back is the point
+    given_back = set(world.deliver_at)
+    assert not world.core.ledger.held
+    assert world.core.held_records == 0
+    assert sorted([*world.acked, *world.failed, *given_back]) == list(range(1, len(keys) + 1))
 
 
 @settings(max_examples=100, deadline=None)
