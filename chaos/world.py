@@ -96,6 +96,14 @@ class World:
         ]
 
     async def __aenter__(self) -> World:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
         await self._stack.enter_async_context(self.sandbox)
         environment = self.sandbox.environment
         self.nats_proxy = await self._proxy(environment["NATS_URL"])
@@ -117,8 +125,7 @@ class World:
             self._stack.push_async_callback(program.stop)
             self.programs.append(program)
         for program, count in zip(self.programs, (2, 2, 1, 1), strict=True):
-            await program.says("started", count)
-        return self
+            await program.runs(count)
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
