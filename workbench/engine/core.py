@@ -28,12 +28,17 @@ from workbench.model import (
     Event,
     FailedBatch,
     Outcome,
+    Refused,
     Unknown,
     Written,
 )
 from workbench.observe import Counters
 
 __all__ = ["Core", "Outbox", "Sending"]
+
+_WRITTEN = {Written}
+_FINAL = {Written, Refused}
+"""Outcomes that no further try changes."""
 
 
 @dataclass(slots=True)
@@ -316,9 +321,8 @@ class Core:
             offset += count
         if plain:
             self.held_records -= plain
-            self.counters.written += plain
             self.counters.acked += events
-            self.gate.wrote()
+            self._wrote(plain)
         self._go(ready, now)
         if again:
             stage.batcher.put_back(again, now)
@@ -334,21 +338,26 @@ class Core:
     ) -> bool:
         """Take in one unit's outcomes; True if it goes again as if it had not been sent."""
         visit, stage = unit.visit, unit.visit.stage
-        outcomes = list(answer.outcomes[offset : offset + len(unit.records)])
-        if all(type(outcome) is Written for outcome in outcomes):
-            self.counters.written += len(outcomes)
-            self.gate.wrote()
+        outcomes = answer.outcomes[offset : offset + len(unit.records)]
+        kinds = set(map(type, outcomes))
+        if kinds == _WRITTEN:
+            self._wrote(len(outcomes))
             unit.remember(outcomes)
             stage.lanes.leave(unit, ready)
             self._close_unit(unit, now)
             return False
-        is_lost = not stage.limits.is_idempotent and any(type(o) is Unknown for o in outcomes)
+        is_lost = Unknown in kinds and not stage.limits.is_idempotent
         if not is_charged and not is_lost:
             return True
         if len(unit.records) > 1 and not stage.is_grouped(unit):
-            self._part(unit, answer, offset, ready, now)
-            return False
-        if self.gate.is_broken and request_fault(outcomes) is not None:
+            # Written or refused is the last word on a record: a unit of nothing else stays whole,
+            # as in a flow where all fail.
+            if not kinds <= _FINAL or self.gate.is_broken:
+                self._part(unit, answer, offset, ready, now)
+                return False
+            if Written in kinds:
+                self._wrote(sum(type(outcome) is Written for outcome in outcomes))
+        elif self.gate.is_broken and request_fault(outcomes) is not None:
             return True  # one more of those the flow is paused for: kept in hand, not given up
         visit.fate.attempts.append(failure.attempt_of(unit, answer, offset, self._wall()))
         unit.tries += 1
@@ -371,6 +380,10 @@ class Core:
         else:
             self._conclude(unit, outcomes, decision, ready, now)
         return False
+
+    def _wrote(self, count: int) -> None:
+        self.counters.written += count
+        self.gate.wrote()
 
     def _part(self, unit: Unit, answer: Answer, offset: int, ready: list[Unit], now: float) -> None:
         """Neighbours that did not fare alike go on one by one."""

@@ -132,6 +132,49 @@ async def test_a_refused_record_is_stored_before_its_event_is_terminated() -> No
     assert entry.data == encode({"ExternalId__c": "k3", "n": 3})
 
 
+async def test_records_refused_together_are_one_attempt_and_written_neighbours_stay_written() -> (
+    None
+):
+    def script(batch: Batch) -> list[Outcome]:
+        return [
+            Written("id") if record["n"] % 3 == 0 else Refused("X", f"no to {record['n']}")
+            for record in batch.records
+        ]
+
+    async with running(Bench({"upsert": MemorySink(script=script)})) as bench:
+        bench.source.publish(encode([{"ExternalId__c": f"k{n}", "n": n} for n in range(90)]))
+        await bench.until(lambda: bench.source.termed != [])
+        snapshot = bench.engine.snapshot()
+    (entry,) = bench.letters.entries.values()
+    assert len(entry.attempts) == 1
+    assert [record.outcome for record in entry.records] == ["written", "refused", "refused"] * 30
+    assert [r.message for r in entry.failures] == [f"no to {n}" for n in range(90) if n % 3]
+    assert entry.reason == "X: no to 1"
+    assert (snapshot.written, snapshot.failures) == (30, {("upsert", "X"): 60})
+    assert snapshot.held_records == 0
+
+
+async def test_only_the_record_that_may_go_better_is_sent_again() -> None:
+    def script(batch: Batch) -> list[Outcome]:
+        return [
+            Written("id")
+            if record["n"] % 3 == 0 or len(batch) == 1
+            else Deferred("UNABLE_TO_LOCK_ROW", "busy")
+            if record["n"] == 50
+            else Refused("X", "no")
+            for record in batch.records
+        ]
+
+    sink = MemorySink(script=script)
+    async with running(Bench({"upsert": sink})) as bench:
+        bench.source.publish(encode([{"ExternalId__c": f"k{n}", "n": n} for n in range(90)]))
+        await bench.until(lambda: bench.source.termed != [])
+    (entry,) = bench.letters.entries.values()
+    assert [[record["n"] for record in batch.records] for batch in sink.batches][1:] == [[50]]
+    assert entry.records[50].outcome == "written"
+    assert len(entry.failures) == 59
+
+
 async def test_when_the_store_is_down_the_event_goes_back_and_is_not_lost() -> None:
     def script(batch: Batch) -> list[Outcome]:
         return [Refused("X", "no")] * len(batch)
