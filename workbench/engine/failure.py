@@ -17,6 +17,7 @@ from workbench.model import (
     FailedRecord,
     Outcome,
     Record,
+    Refused,
     Written,
     failed_id,
 )
@@ -34,13 +35,13 @@ def outcome_name(outcome: Outcome) -> str:
 
 def iso(seconds: float) -> str:
     """An epoch time as ISO 8601, UTC, to the millisecond."""
-    milliseconds = round(seconds * 1000)
-    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
+    return _to_the_millisecond(round(seconds * 1000))
 
 
-@lru_cache(maxsize=256)  # thousands of events share a second
-def _to_the_second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+@lru_cache(maxsize=1024)  # events come, and answers are read, by the dozen a millisecond
+def _to_the_millisecond(milliseconds: int) -> str:
+    seconds = datetime.fromtimestamp(milliseconds // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{seconds}.{milliseconds % 1000:03d}+00:00"
 
 
 def attempt_of(unit: Unit, answer: Answer, offset: int, now: float) -> Attempt:
@@ -60,10 +61,11 @@ def _failed_record(index: int, record: Record | None, outcome: Outcome | None) -
         return FailedRecord(index, record, "unsent", NOT_SENT.code, NOT_SENT.message)
     if isinstance(outcome, Written):
         return FailedRecord(index, record, "written", id=outcome.id)
-    fields = getattr(outcome, "fields", ())
-    return FailedRecord(
-        index, record, outcome_name(outcome), outcome.code, outcome.message, tuple(fields)
-    )
+    if isinstance(outcome, Refused):
+        name, fields = "refused", outcome.fields
+    else:
+        name, fields = outcome_name(outcome), tuple(getattr(outcome, "fields", ()))
+    return FailedRecord(index, record, name, outcome.code, outcome.message, fields)
 
 
 def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:

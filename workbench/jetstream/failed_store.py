@@ -268,11 +268,13 @@ class JetStreamFailedStore:
     def _writes(self, entry: Entry, revision: int) -> tuple[Write, list[Write]]:
         """The head that makes an entry true, and what must be stored before it."""
         base = self._place_of(entry.id)
-        whole = entry.encode()
-        if len(whole) <= min(SMALL_BYTES, self._connection.max_payload - 1024):
-            return Write(f"{base}.head", whole, revision), []
+        text = codec.encode(entry.batch.without_data())
+        room = min(SMALL_BYTES, self._connection.max_payload - 1024)
+        if len(text) + len(entry.batch.data) < room:
+            whole = entry.encode(text)
+            if len(whole) <= room:
+                return Write(f"{base}.head", whole, revision), []
         generation = str(time.time_ns())
-        text = codec.encode(entry.batch.parts())
         size = min(_PART_BYTES, self._connection.max_payload)
         pieces = [text[start : start + size] for start in range(0, len(text), size)]
         writes = [

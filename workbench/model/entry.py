@@ -206,12 +206,11 @@ class Entry:
         """The failed batch's JSON object with the entry's own fields beside it."""
         return {**self.batch.to_json(), "entry": self.head_json()}
 
-    def encode(self) -> bytes:
-        """The text of `to_json`."""
-        value = self.batch.parts()
-        value["data_base64"] = base64.b64encode(self.batch.data).decode()
-        value["entry"] = self.head_json()
-        return codec.encode(value)
+    def encode(self, batch: bytes | None = None) -> bytes:
+        """The text of `to_json`; `batch` is that of `FailedBatch.without_data`, if it is made."""
+        text = codec.encode(self.batch.without_data()) if batch is None else batch
+        data, head = base64.b64encode(self.batch.data), codec.encode(self.head_json())
+        return b'%b,"data_base64":"%b","entry":%b}' % (text[:-1], data, head)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], revision: int = 0) -> Entry:
