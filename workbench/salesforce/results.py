@@ -155,17 +155,19 @@ def _collection(value: Any, group: Group, situation: Situation) -> Sequence[Outc
         return _unknown(count, f"the answer holds {got} for {count} records")
     if all(map(_is_success, value)):
         return AllWritten(value)
-    # Rows that fail alike are judged once: in a flow where all fail this is most of the reading.
-    judged: dict[str, Outcome] = {}
+    # Rows that fail as the one before are judged once: in a flow where all fail this is most of the
+    # reading.
     outcomes: list[Outcome] = []
+    judged: dict[str, Any] | None = None
+    verdict: Outcome = Unknown("")
     for row in value:
         if _is_success(row):
             outcomes.append(Written(row.get("id") or "", row.get("created"), row))
             continue
-        alike = repr(row)
-        if alike not in judged:
-            judged[alike] = _failed_row(row, situation)
-        outcomes.append(judged[alike])
+        if judged is None or row != judged or row.get("success") is not False:  # 0 equals False
+            judged = row if type(row) is dict else None
+            verdict = _failed_row(row, situation)
+        outcomes.append(verdict)
     return _together(outcomes) if situation.is_atomic else outcomes
 
 
