@@ -112,6 +112,7 @@ class Engine:
         self._requests: dict[asyncio.Task[None], Sending] = {}
         self._stores: set[asyncio.Task[None]] = set()
         self._unstored: list[tuple[Event, list[FailedBatch]]] = []
+        self._storing = 0
         self._is_probing = False
         self._was_paused: str | None = None
         self._per_event = 1.0
@@ -264,7 +265,8 @@ class Engine:
             return 0
         # Records that wait for another of their key take room in memory, but not in the requests.
         waiting = sum(stage.lanes.waiting for stage in core.stages)
-        records = self._target_records - (core.held_records - waiting)
+        # What failed takes room until it is stored, and a store may be slower than Salesforce.
+        records = self._target_records - (core.held_records - waiting) - self._storing
         if records <= 0:
             return 0
         events = max(1, int(records / self._per_event))
@@ -346,6 +348,7 @@ class Engine:
         for delay in {delay for _, delay in naks}:
             source.nak([event for event, wait in naks if wait == delay], delay)
         if failed:
+            self._storing += _records_of(failed)
             self._begin(self._store(failed))
         if (acks or naks) and self.observers:
             self._tell(EventsSettled(self.flow, acks, naks))
@@ -366,12 +369,15 @@ class Engine:
             await self._dead_letters.store([batch for _, batches in failed for batch in batches])
         except DeadLetterError as error:
             now, was_waiting = self._clock.monotonic(), bool(self._unstored)
+            kept = []
             for event, batches in failed:
                 if self._stop.is_set() or core.may_come_again(batches):
                     core.ledger.not_stored(event, STORE_RETRY_SECONDS, now)
                 else:
-                    self._unstored.append((event, batches))
-            if self._unstored and not was_waiting:
+                    kept.append((event, batches))
+            self._unstored += kept
+            self._storing -= _records_of(failed) - _records_of(kept)
+            if kept and not was_waiting:
                 self._begin(self._store_again())
             self._tell(StoreFailed(self.flow, [event for event, _ in failed], str(error)))
         else:
@@ -380,6 +386,7 @@ class Engine:
             for event in events:
                 core.ledger.stored(event, now)
             self._source.term(events, f"flow {self.flow} keeps it as a failed batch")
+            self._storing -= _records_of(failed)
             self._tell(EventsSettled(self.flow, terminated=failed))
         self._pump()
 
@@ -532,6 +539,11 @@ class Engine:
 
     def _tell(self, notice: Notice) -> None:
         self.observers.notify(notice)
+
+
+def _records_of(failed: Iterable[tuple[Event, list[FailedBatch]]]) -> int:
+    """How many records they are, for the room that they take."""
+    return sum(len(batch.records) or 1 for _, batches in failed for batch in batches)
 
 
 def _nothing_said(sending: Sending, why: str) -> Answer:

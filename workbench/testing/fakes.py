@@ -257,13 +257,17 @@ class MemorySink:
 
 
 class MemoryDeadLetters:
-    """Failed batches by id; `is_down` makes storing fail."""
+    """Failed batches by id; `is_down` makes storing fail, and it waits for `hold` where one is
+    given."""
 
     def __init__(self) -> None:
         self.entries: dict[str, FailedBatch] = {}
         self.is_down = False
+        self.hold: asyncio.Event | None = None
 
     async def store(self, batches: Iterable[FailedBatch]) -> None:
+        if self.hold is not None:
+            await self.hold.wait()
         if self.is_down:
             raise DeadLetterError("the store is down")
         for batch in batches:

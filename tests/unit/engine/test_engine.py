@@ -175,6 +175,23 @@ async def test_only_the_record_that_may_go_better_is_sent_again() -> None:
     assert len(entry.failures) == 59
 
 
+async def test_a_store_that_is_slower_than_salesforce_does_not_fill_memory() -> None:
+    def script(batch: Batch) -> list[Outcome]:
+        return [Refused("X", "no")] * len(batch)
+
+    bench = Bench({"upsert": MemorySink(script=script)})
+    bench.letters.hold = asyncio.Event()
+    bench.publish(10_000)
+    async with running(bench):
+        for _ in range(50):
+            await bench.clock.advance(1.0, rounds=50)
+        held = bench.engine.snapshot().held_events
+        bench.letters.hold.set()
+        await bench.until(lambda: len(bench.source.termed) == 10_000)
+    assert 1_000 < held < 5_000
+    assert len(bench.letters.entries) == 10_000
+
+
 async def test_when_the_store_is_down_the_event_goes_back_and_is_not_lost() -> None:
     def script(batch: Batch) -> list[Outcome]:
         return [Refused("X", "no")] * len(batch)
