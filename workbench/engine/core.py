@@ -299,23 +299,26 @@ class Core:
         ledger, acks = self.ledger, self.ledger.outbox.acks
         is_plain = self._single is not None and not self._parking
         is_all_written = answer.is_all_written
+        refused: list[tuple[Visit, Refused, int]] = []
         offset = plain = events = 0
         for unit in sending.units:
             count = len(unit.records)
-            if (
-                is_plain
-                and type(unit) is Visit
-                and unit.is_plain
-                and (is_all_written or (count == 1 and type(outcomes[offset]) is Written))
-            ):
+            if is_plain and type(unit) is Visit and unit.is_plain:
                 # Hot path, as in `accept`: the event had one unit, and all of it is written.
-                stage.lanes.leave(unit, ready)
-                ledger.forget(unit.event)
-                acks.append(unit.event)
-                offset += count
-                plain += count
-                events += 1
-                continue
+                outcome = outcomes[offset] if count == 1 and not is_all_written else None
+                if is_all_written or type(outcome) is Written:
+                    stage.lanes.leave(unit, ready)
+                    ledger.forget(unit.event)
+                    acks.append(unit.event)
+                    offset += count
+                    plain += count
+                    events += 1
+                    continue
+                if type(outcome) is Refused and not outcome.is_request_fault:
+                    stage.lanes.leave(unit, ready)
+                    refused.append((unit, outcome, offset))
+                    offset += 1
+                    continue
             if self._returned(unit, answer, offset, is_charged, ready, now):
                 again.append(unit)
             offset += count
@@ -323,9 +326,23 @@ class Core:
             self.held_records -= plain
             self.counters.acked += events
             self._wrote(plain)
+        if refused:
+            self._give_up(stage, refused, answer)
         self._go(ready, now)
         if again:
             stage.batcher.put_back(again, now)
+
+    def _give_up(
+        self, stage: Stage, refused: Sequence[tuple[Visit, Refused, int]], answer: Answer
+    ) -> None:
+        """Keep events of one record each, refused at their first try; each with its place in the
+        answer. What `_returned` comes to for them, for the flow in which all fail."""
+        wall = self._wall()
+        self.held_records -= len(refused)
+        for visit, outcome, offset in refused:
+            self.counters.failed(outcome.code, stage.name)
+            failed = failure.refused_visit(visit, self.flow, wall, outcome, answer, offset)
+            self.ledger.keep(visit.event, [failed])
 
     def _returned(
         self,

@@ -22,7 +22,7 @@ from workbench.model import (
     failed_id,
 )
 
-__all__ = ["attempt_of", "failed_visit", "outcome_name", "undecided", "unfit"]
+__all__ = ["attempt_of", "failed_visit", "outcome_name", "refused_visit", "undecided", "unfit"]
 
 NOT_SENT = FailedRecord(0, None, "unsent", "NOT_SENT", "never sent")
 
@@ -40,8 +40,12 @@ def iso(seconds: float) -> str:
 
 @lru_cache(maxsize=1024)  # events come, and answers are read, by the dozen a millisecond
 def _to_the_millisecond(milliseconds: int) -> str:
-    seconds = datetime.fromtimestamp(milliseconds // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{seconds}.{milliseconds % 1000:03d}+00:00"
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def attempt_of(unit: Unit, answer: Answer, offset: int, now: float) -> Attempt:
@@ -70,21 +74,35 @@ def _failed_record(index: int, record: Record | None, outcome: Outcome | None) -
 
 def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:
     """What failed of an event in a stage, with every record and its outcome."""
-    fate, spec = visit.fate, visit.stage.spec
+    fate = visit.fate
+    numbered = enumerate(zip(visit.all, fate.outcomes, strict=True))
     return _failed(
         visit.event,
-        spec,
+        visit.stage.spec,
         flow,
         now,
         kind=fate.kind,
         reason=fate.reason,
         branch=visit.branch,
-        records=tuple(
-            _failed_record(index, record, outcome)
-            for index, (record, outcome) in enumerate(zip(visit.all, fate.outcomes, strict=True))
-        ),
+        records=tuple([_failed_record(index, *pair) for index, pair in numbered]),
         attempts=tuple(fate.attempts),
         data=visit.data if visit.ticket is not None and visit.branch else None,
+    )
+
+
+def refused_visit(
+    visit: Visit, flow: str, now: float, outcome: Refused, answer: Answer, offset: int
+) -> FailedBatch:
+    """`failed_visit` for a visit of one record that was refused at its first try."""
+    return _failed(
+        visit.event,
+        visit.stage.spec,
+        flow,
+        now,
+        kind="refused",
+        reason=f"{outcome.code}: {outcome.message}",
+        records=(_failed_record(0, visit.all[0], outcome),),
+        attempts=(attempt_of(visit, answer, offset, now),),
     )
 
 

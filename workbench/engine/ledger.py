@@ -94,12 +94,16 @@ class Ledger:
             self.forget(event)
             self._send_back(event, ticket.redeliver)
         elif ticket.failures:
-            self.outbox.failed.append((event, ticket.failures))
+            self.keep(event, ticket.failures)
         else:
             self.forget(event)
             self.leave_parking(event.sequence, now)
             self.outbox.acks.append(event)
             self._counters.acked += 1
+
+    def keep(self, event: Event, failures: list[FailedBatch]) -> None:
+        """The event is settled once these are stored: its last word, unless the store is away."""
+        self.outbox.failed.append((event, failures))
 
     def stored(self, event: Event, now: float) -> None:
         """The event's failed batches are durable: it may be terminated and is no longer held."""

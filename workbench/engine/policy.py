@@ -100,7 +100,7 @@ def decide(
         is_redelivery_safe: sending all records of the event again is harmless: the operation is
             idempotent, or nothing of the event is written.
     """
-    worst = _worst(outcomes, is_idempotent)
+    worst = _worst(outcomes)
     if worst is None:
         return DONE
     if isinstance(worst, Refused):
@@ -135,20 +135,17 @@ def cut_short(
     return GiveUp("exhausted", "stopped before it could be tried again")
 
 
-def _worst(outcomes: Sequence[Outcome], is_idempotent: bool) -> Outcome | None:
+def _worst(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The outcome that decides, or None when all are written.
 
     A refusal weighs most, since it will not change; a neighbour's rollback weighs least, since it
     says nothing of its own.
     """
-    found: dict[type, Outcome] = {}
-    for outcome in outcomes:
-        found.setdefault(type(outcome), outcome)
-    order: tuple[type, ...] = (Refused, Unknown, Deferred, Unsent, RolledBack)
-    for kind in order:
+    found = set(map(type, outcomes))
+    for kind in (Refused, Unknown, Deferred, Unsent, RolledBack):
         if kind in found:
-            return found[kind]
-    assert set(found) <= {Written}
+            return next(outcome for outcome in outcomes if type(outcome) is kind)
+    assert found <= {Written}
     return None
 
 

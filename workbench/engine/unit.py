@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Fate", "Share", "Ticket", "Unit", "Visit", "request_fault"]
 
 
+_PERHAPS_WRITTEN = frozenset((Written, Unknown))
+
+
 class Unit:
     """Records of one event that travel together.
 
@@ -65,7 +68,7 @@ class Unit:
         """Note what became of its records."""
         fate = self.visit.fate
         fate.outcomes[self.start : self.start + len(outcomes)] = outcomes
-        if any(type(outcome) in (Written, Unknown) for outcome in outcomes):
+        if not _PERHAPS_WRITTEN.isdisjoint(map(type, outcomes)):
             fate.is_partly_written = True
 
     def divide(self, count: int) -> list[Share]:
