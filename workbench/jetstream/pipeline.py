@@ -14,6 +14,7 @@ from workbench import codec
 from workbench.errors import StreamError
 from workbench.jetstream.client import Mailbox
 from workbench.jetstream.connection import ApiError, Connection, RightMissing
+from workbench.model import Event
 
 __all__ = ["WRONG_LAST_SEQUENCE", "Write", "put_all"]
 
@@ -54,11 +55,12 @@ async def put_all(
         RightMissing: the server denies us a subject.
         StreamError: an answer did not come within the timeout; any of them may be stored.
     """
+    most = connection.max_payload
     for write in writes:
-        if len(write.data) + _HEADERS_BYTES * (write.expected is not None) > connection.max_payload:
+        if len(write.data) + _HEADERS_BYTES * (write.expected is not None) > most:
             raise ApiError(
                 "a publish", 400, _TOO_LARGE,
-                f"{len(write.data):,} bytes are more than the {connection.max_payload:,} that this "
+                f"{len(write.data):,} bytes are more than the {most:,} that this "
                 "NATS server takes (max_payload)",
             )  # fmt: skip
     if not connection.is_connected:  # else it would be kept, and sent when nobody expects it
@@ -101,13 +103,12 @@ def _windows(writes: Sequence[Write]) -> Iterator[tuple[int, int]]:
 
 
 def _line(write: Write, reply: str) -> bytes:
+    subjects, data = f"{write.subject} {reply}".encode(), write.data
     if write.expected is None:
-        head = f"PUB {write.subject} {reply} {len(write.data)}\r\n".encode()
-        return b"%b%b\r\n" % (head, write.data)
+        return b"PUB %b %d\r\n%b\r\n" % (subjects, len(data), data)
     headers = b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n" % write.expected
-    total = len(headers) + len(write.data)
-    head = f"HPUB {write.subject} {reply} {len(headers)} {total}\r\n".encode()
-    return b"%b%b%b\r\n" % (head, headers, write.data)
+    sizes = len(headers), len(headers) + len(data)
+    return b"HPUB %b %d %d\r\n%b%b\r\n" % (subjects, *sizes, headers, data)
 
 
 async def _collect(
@@ -121,12 +122,11 @@ async def _collect(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
     while True:
+        if mailbox.messages:
+            deadline = loop.time() + timeout_seconds
         while mailbox.messages:
             message = mailbox.messages.popleft()
-            answers[int(message.subject.rpartition(".")[2])] = _answer(
-                message.data, message.headers.get("Status", "")
-            )
-            deadline = loop.time() + timeout_seconds
+            answers[int(message.subject.rpartition(".")[2])] = _answer(message)
         if len(answers) >= wanted:
             return
         if denied:
@@ -140,11 +140,11 @@ async def _collect(
         await mailbox.wait(left)
 
 
-def _answer(body: bytes, status: str) -> int | ApiError:
-    if status == "503":
+def _answer(message: Event) -> int | ApiError:
+    if message.headers and message.headers.get("Status") == "503":
         return ApiError("a publish", 503, 0, "no stream holds its subject")
     try:
-        answer = codec.decode(body)
+        answer = codec.decode(message.data)
         error = answer.get("error")
         if error is None:
             return int(answer["seq"])
