@@ -227,6 +227,8 @@ class JetStreamSource:
         """Ask for what may still come, when nothing is owed or half of the room is free."""
         if self._owed > 0 and now >= self._lost_at:
             self._owed = 0
+            # A 2.10 server says nothing where the consumer is gone; a newer one says 503.
+            self._needs_check = True
         missing = min(room - self._owed - len(self._mailbox.messages), self._batch_cap)
         if missing < 1 or (self._owed > 0 and missing * 2 < room):
             return
