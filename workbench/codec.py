@@ -21,11 +21,18 @@ def decode(data: bytes | str) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if not data:
-            raise ValueError("it is empty, not JSON") from error
-        raise ValueError(
-            f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
+        raise ValueError(_why(data, error)) from error
+
+
+def _why(data: bytes | str, error: orjson.JSONDecodeError) -> str:
+    if not data:
+        return "it is empty, not JSON"
+    if isinstance(data, bytes):
+        try:
+            data.decode()
+        except UnicodeDecodeError as bad:
+            return f"it is not UTF-8, so not JSON: byte 0x{data[bad.start]:02x} at {bad.start:,}"
+    return f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
 
 
 def encode(value: Any) -> bytes:

@@ -97,6 +97,15 @@ def test_preview_of_an_event_that_does_not_fit() -> None:
     assert b"kept as a failed batch" in done.stderr
 
 
+def test_preview_says_why_there_is_nothing_to_see() -> None:
+    done = run("preview", COMPOSITE_FLOW, "--event", "-", stdin=b"[]")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"holds no record" in done.stderr
+    done = run("preview", COMPOSITE_FLOW, "--event", "-", stdin=b'{"a": "bl\xe5"}')
+    assert done.returncode == 1
+    assert b"it is not UTF-8, so not JSON: byte 0xe5 at 9" in done.stderr
+
+
 def test_the_schema_is_one_that_accepts_the_seed_flows() -> None:
     import yaml
     from jsonschema import Draft7Validator

@@ -79,6 +79,8 @@ def _preview(
     result = preview(flow, event)
     for number, item in enumerate(result.requests, 1):
         _say_request(item, f"request {number} of {len(result.requests)}")
+    if not (result.requests or result.later or result.problems):
+        click.echo("# the event holds no record: nothing would be sent", err=True)
     for task in result.later:
         click.echo(f"# task {task}: depends on what Salesforce answers", err=True)
     for problem in result.problems:
