@@ -32,6 +32,8 @@ DEFAULT_MAX_ACK_PENDING = 20_000
 """Events waiting for a slow retry count against it, so the server's 1,000 would soon be full."""
 
 _NS = 1_000_000_000
+_TIMES = {"ack_wait", "backoff", "duplicate_window", "max_age"}
+"""The settings that are nanoseconds on the wire."""
 _STREAM_NOT_FOUND = 10059
 _CONSUMER_NOT_FOUND = 10014
 _STREAM_NAME_EXISTS = 10058
@@ -119,7 +121,8 @@ class Drift:
 
     def __str__(self) -> str:
         end = "changed on the server" if self.action == "changed" else "left as on the server"
-        return f"{self.field}: file {self.file!r}, server {self.server!r}; {end}"
+        file, server = _shown(self.field, self.file), _shown(self.field, self.server)
+        return f"{self.field}: file {file}, server {server}; {end}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +419,19 @@ def subject_covers(pattern: str, subject: str) -> bool:
         if token not in ("*", narrow[place]):
             return False
     return len(wide) == len(narrow)
+
+
+def _shown(field: str, value: Any) -> str:
+    """A setting's value for people.
+
+    >>> _shown("stream.max_age", 7_200_000_000_000), _shown("consumer.max_deliver", 5)
+    ('7,200 s', '5')
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(_shown(field, item) for item in value)}]"
+    if value and field.rpartition(".")[2] in _TIMES:
+        return f"{value / _NS:,.10g} s"
+    return repr(value)
 
 
 def _nanoseconds(seconds: float | None) -> int | None:
