@@ -43,7 +43,7 @@ NATS_RESTART_EVERY_SECONDS = 420.0
 
 KEYS = 20_000
 BAD_SHARE = 0.0005
-"""Of records without a name: failed batches must be stored all the time, but not without end."""
+"""Of records that are refused: failed batches must be stored all the time, but not without end."""
 
 REACH_MEMORY = 1.10
 REACH_HANDLES = REACH_TASKS = 10
@@ -112,9 +112,9 @@ def messages(seed: int) -> Iterator[Message]:
     for number in itertools.count(1):
         records = []
         for _ in range(source.randint(2, 20) if source.random() < 0.1 else 1):
-            record = {"ExternalId__c": f"s{source.randrange(KEYS)}", "FirstName": f"n{number}"}
-            if source.random() >= BAD_SHARE:
-                record["LastName"] = "Nordmann"
+            record = {"ExternalId__c": f"s{source.randrange(KEYS)}", "LastName": f"n{number}"}
+            if source.random() < BAD_SHARE:
+                record["Email"] = "no address"  # of a known row as well as of a new one
             records.append(record)
         data = json.dumps(records if len(records) > 1 else records[0]).encode()
         yield Message("soak.contacts", data, id=f"m{number}")
