@@ -70,6 +70,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, optimized=False, cache_size=0)
         self.start()
         filters: dict[str, Callable[..., Any]] = {name: FILTERS[name] for name in FILTER_NAMES}
+        filters |= {"indent": _indent, "wordwrap": _wordwrap}
         for name in ("center", "indent", "batch", "slice", "round", "wordwrap", "truncate"):
             filters[name] = _with_small_numbers(filters[name])
         filters |= {"replace": _replace, "join": _join, "format": _format, "tojson": _tojson}
@@ -233,6 +234,33 @@ def _with_small_numbers(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*arguments, **named)
 
     return bounded
+
+
+def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+    """Jinja's, of texts only: a list it would extend in place, which is the event's own."""
+    text, step = _text(value), width if isinstance(width, str) else " " * width
+    _check_length(len(text) + len(text.splitlines()) * len(step))
+    indented: str = FILTERS["indent"](text, step, first, blank)
+    return indented
+
+
+@pass_environment
+def _wordwrap(
+    environment: Any,
+    value: Any,
+    width: int = 79,
+    break_long_words: bool = True,
+    wrapstring: str | None = None,
+    break_on_hyphens: bool = True,
+) -> str:
+    text = _text(value)
+    # Of two lines in a row, together they are longer than the width.
+    lines = len(text.splitlines()) + 2 * len(text) // max(1, width)
+    _check_length(len(text) + lines * len(wrapstring or "\n"))
+    wrapped: str = FILTERS["wordwrap"](
+        environment, text, width, break_long_words, wrapstring, break_on_hyphens
+    )
+    return wrapped
 
 
 def _replace(value: Any, old: str, new: str, count: int = -1) -> str:

@@ -4,6 +4,7 @@ the file, and what passes `check` also runs."""
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -66,7 +67,7 @@ def damaged(draw: st.DrawFn) -> str:
 @settings(max_examples=400, deadline=None)
 def test_every_problem_has_its_place_and_what_passes_runs(text: str) -> None:
     problems = check(text, "f.yaml")
-    lines = text.split("\n")
+    lines = re.split("\r\n|[\n\r\x85\u2028\u2029]", text)  # as YAML and the editor see them
     for problem in problems:
         assert problem.severity in ("error", "warning", "info")
         assert problem.message, problem

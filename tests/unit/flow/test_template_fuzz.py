@@ -144,6 +144,7 @@ def is_json(value: Any) -> bool:
 
 @given(templates)
 @example("{{ (event.data.text | attr('__class__')) }}")
+@example("{{ (event.data.lines | indent) }}")
 @example("{{ ('{0.__class__}' | format(event)) }}")
 @example("{{ (event.data.lines | map(attribute='__class__') | list) }}")
 @settings(max_examples=500, deadline=None)

@@ -235,6 +235,8 @@ def test_templates_reach_nothing_but_json(template: str) -> None:
         "{{ 10**100000 }}",
         "{{ 'a' | center(10**9) }}",
         "{{ 'a' | indent(10**9) }}",
+        "{{ ('a\\n' * 9999) | indent('x' * 9999) }}",
+        "{{ ('a ' * 9999) | wordwrap(1, true, 'x' * 9999) }}",
         "{{ [1] | batch(10**9, 'x') | list }}",
         "{{ '%1000000000d' % 3 }}",
         "{{ '%*d' | format(10**9, 3) }}",
