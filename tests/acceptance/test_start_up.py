@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,27 @@ raise SystemExit(root.run(["schema"]))
 def test_going_on_does_not_end_a_process_that_only_starts() -> None:
     done = subprocess.run([sys.executable, "-c", _EARLY], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+# Is told everything at once when its own code is decided already.
+_LATE = """
+import atexit, os, signal, sys
+for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+    atexit.register(os.kill, os.getpid(), number)
+from workbench.cli.root import run
+raise SystemExit(run(["--headless", *sys.argv[1:]]))
+"""
+
+
+def test_a_signal_does_not_change_how_an_ending_process_ends() -> None:
+    env = {**os.environ, "NATS_URL": "nats://127.0.0.1:1"}
+    words = [
+        sys.executable,
+        "-c",
+        _LATE,
+        COMPOSITE_FLOW,
+        "--set",
+        "start_subscription.url=nats://127.0.0.1:1",
+    ]
+    done = subprocess.run(words, capture_output=True, timeout=60, env=env)
+    assert done.returncode in (2, 3), done.stdout + done.stderr

@@ -70,9 +70,10 @@ async def run_headless(
     )
     logging.getLogger().addHandler(LogHandler(log))
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(stores.aclose)
         signals = _Signals(fleet, log)
         signals.install()
+        stack.callback(signals.ignore)  # last of all
+        stack.push_async_callback(stores.aclose)
         # Late: what they import, most runs do not need.
         if options.otel:
             from workbench.app.monitor import trace
@@ -100,6 +101,14 @@ class _Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, number)
         loop.add_signal_handler(signal.SIGUSR1, self._resume)
+
+    def ignore(self) -> None:
+        """What comes now finds everything closed: by the defaults that asyncio would put back it
+        would end a process that is ending already, with another code than its own."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
     def _end(self, number: signal.Signals) -> None:
         self.count += 1
