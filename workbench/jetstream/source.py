@@ -263,7 +263,7 @@ class JetStreamSource:
         if not messages:
             self._check_confirmation()
             return []
-        now = self._monotonic()
+        now, stream = self._monotonic(), self._stream
         events: list[Event] = []
         append, popleft = events.append, messages.popleft
         room = len(messages) if limit is None else limit
@@ -279,8 +279,9 @@ class JetStreamSource:
             # https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-15.md
             if len(parts) != 9:
                 parts = [*parts[:2], *parts[4:11]]
-            _, _, event.stream, _, delivered, sequence, _, stored, pending = parts
-            event.num_delivered = int(delivered)
+            _, _, _, _, delivered, sequence, _, stored, pending = parts
+            event.stream = stream
+            event.num_delivered = 1 if delivered == "1" else int(delivered)
             event.sequence = int(sequence)
             event.timestamp_ns = int(stored)
             event.received = now
