@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Literal
 
 from workbench.engine.unit import Unit
@@ -128,8 +129,18 @@ class Batcher:
             singles.clear()
             self._records = self._bytes = 0
             return units
-        units = []
-        room, size = self._max_records, 0
+        room = self._max_records
+        if len(singles) == self._records > room:  # one record each: no looking where to divide
+            units = list(islice(singles, room))
+            size = sum([unit.size for unit in units])
+            if size <= max_bytes:
+                for _ in units:
+                    singles.popleft()
+                self._records -= room
+                self._bytes -= size
+                self._since = now
+                return units
+        units, size = [], 0
         while singles and room:
             unit = singles[0]
             count = len(unit.records)

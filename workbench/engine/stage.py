@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 from workbench.engine.batcher import Batcher
@@ -178,7 +179,7 @@ class Stage:
             if len(units) == 1:
                 records = units[0].records
             else:
-                records = [record for unit in units for record in unit.records]
+                records = list(chain.from_iterable([unit.records for unit in units]))
             origins = partial(_origins, units)
             return Batch(identity, self.name, [Group(records)], False, last, least, origins)
         atomic = self.spec.is_atomic
@@ -199,6 +200,6 @@ class Stage:
 def _origins(units: list[Unit]) -> list[Origin]:
     """Where the records of a request come from."""
     return [
-        (unit.event.stream, unit.visit.branch, unit.event.sequence, unit.start, len(unit.records))
+        (unit.event.stream, unit.branch, unit.event.sequence, unit.start, len(unit.records))
         for unit in units
     ]

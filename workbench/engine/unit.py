@@ -36,9 +36,10 @@ class Unit:
         blocked: how many of its keys are still held by an earlier unit.
         tries: how often it was sent and came back not written, in this delivery.
         size: roughly, in bytes.
+        branch: the upstream task's name where the stage has one that is not the source, else "".
     """
 
-    __slots__ = ("blocked", "event", "keys", "records", "size", "start", "tries")
+    __slots__ = ("blocked", "branch", "event", "keys", "records", "size", "start", "tries")
 
     event: Event
     records: list[Record]
@@ -47,6 +48,7 @@ class Unit:
     blocked: int
     tries: int
     size: int
+    branch: str
 
     @property
     def visit(self) -> Visit:
@@ -132,12 +134,11 @@ class Visit(Unit):
         stage: where it is.
         ticket: what binds the visits of an event together; None in a flow of one stage.
         data: what the stage rendered from.
-        branch: the upstream task's name where the stage has one that is not the source, else "".
         all: every rendered record of the event in this stage.
         open: units without a last outcome.
     """
 
-    __slots__ = ("_fate", "all", "branch", "data", "open", "stage", "ticket")
+    __slots__ = ("_fate", "all", "data", "open", "stage", "ticket")
 
     def __init__(
         self,
@@ -201,6 +202,7 @@ class Share(Unit):
 
     def __init__(self, visit: Visit, start: int, count: int, size: int) -> None:
         self.event = visit.event
+        self.branch = visit.branch
         self.records = visit.all[start : start + count]
         self.start = start
         self.keys = None
