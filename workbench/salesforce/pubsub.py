@@ -257,7 +257,8 @@ async def _encode(
     """Payloads or refusals, and by which definition; a field that is not in it may be a new one."""
     schema = await publisher.prepared()
     encoded = encode_records(schema, records, _now_ms(), publisher.user_id)
-    if any(isinstance(item, Refused) and item.code == "INVALID_FIELD" for item in encoded):
+    faults = [item for item in encoded if type(item) is Refused]
+    if any(fault.code == "INVALID_FIELD" for fault in faults):
         age = asyncio.get_running_loop().time() - publisher.looked_up_at
         if age > LOOK_AGAIN_SECONDS and await publisher.look_up() is not schema:
             return await _encode(publisher, records)

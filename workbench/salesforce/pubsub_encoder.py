@@ -47,7 +47,7 @@ class Column(NamedTuple):
 # By the writer of a field: what its usual value looks like, and its bytes. Nothing passes the test
 # that the writer would refuse or encode in another way.
 _WHOLE = "type(v) is int and 0x2000 <= v < 1 << 62"
-_VARINT = "branch{n} + low[v & 0x1FFF] + high(v >> 13)"
+_VARINT = "lows{n}[v & 0x1FFF] + high(v >> 13)"
 _USUAL: dict[Write, tuple[str, str]] = {
     write_text: (
         "type(v) is str and len(v) < 512 and v.isascii()",
@@ -66,7 +66,6 @@ def encoder_of(columns: Sequence[Column], stamped: Iterable[str]) -> Encode:
         "Misfit": Misfit,
         "join": b"".join,
         "double": struct.Struct("<d").pack,
-        "low": _low_bytes(),
         "high": _high_bytes,
     }
     body: list[str] = []
@@ -75,6 +74,7 @@ def encoder_of(columns: Sequence[Column], stamped: Iterable[str]) -> Encode:
         names[f"absent{n}"] = column.absent
         names[f"branch{n}"] = column.branch
         names[f"heads{n}"] = _text_heads(column.branch)
+        names[f"lows{n}"] = _low_bytes(column.branch)
         names[f"flags{n}"] = (column.branch + b"\x00", column.branch + b"\x01")
         body += _field_source(n, column, column.name in stamped)
     values = "".join(f"value{n}, " for n in range(len(columns)))
@@ -127,10 +127,10 @@ def _text_heads(branch: bytes) -> list[bytes]:
 
 
 @cache
-def _low_bytes() -> list[bytes]:
+def _low_bytes(branch: bytes) -> list[bytes]:
     """The first two bytes of the zig-zag varint of a number by its last 13 bits, where more bytes
     follow."""
-    return [bytes((low << 1 & 0x7F | 0x80, low >> 6 | 0x80)) for low in range(0x2000)]
+    return [branch + bytes((low << 1 & 0x7F | 0x80, low >> 6 | 0x80)) for low in range(0x2000)]
 
 
 @lru_cache(4096)  # the same for all moments of the same eight seconds

@@ -72,15 +72,17 @@ def source_ids(scope: str, origins: Iterable[Origin]) -> list[str]:
     Salesforce itself does not look at them.
     """
     start = sha256(scope.encode())
-    heads: dict[tuple[str, str, int, int], str] = {}
+    known: tuple[str, str, int, int] | None = None
+    head = ""
     ids = []
     for stream, branch, sequence, first, count in origins:
-        for place in range(first, first + count):
-            rest = stream, branch, sequence >> 12, place >> 12
-            head = heads.get(rest)
-            if head is None:
-                head = heads[rest] = _id_head(start.copy(), repr(rest))
-            ids.append(f"{head}{_HEX[place & 0xFFF]}{_HEX[sequence & 0xFFF]}")
+        tail = _HEX[sequence & 0xFFF]
+        for place in (first,) if count == 1 else range(first, first + count):
+            source = stream, branch, sequence >> 12, place >> 12
+            if source != known:
+                known = source
+                head = _id_head(start.copy(), repr(source))
+            ids.append(f"{head}{_HEX[place & 0xFFF]}{tail}")
     return ids
 
 
@@ -135,6 +137,10 @@ def publications(
     encoded: Sequence[bytes | Refused], ids: Sequence[str], max_bytes: int = MAX_PUBLISH_BYTES
 ) -> list[Publication]:
     """The sound ones of these, in order, in as few requests as their sizes allow."""
+    payloads = [payload for payload in encoded if type(payload) is bytes]
+    total = sum(map(len, payloads)) + len(payloads) * _EVENT_OVERHEAD
+    if 0 < len(payloads) == len(encoded) and total <= max_bytes:
+        return [Publication(list(range(len(payloads))), list(ids), payloads)]
     made: list[Publication] = []
     current = Publication()
     size = 0

@@ -214,6 +214,7 @@ def test_nothing_of_grpc_is_imported_before_a_sink_is_opened() -> None:
 def test_publications_start_empty() -> None:
     assert Publication().places == []
     assert publications([Refused("X", "no")], ["a"]) == []
+    assert publications([], []) == []
 
 
 def test_grpc_is_imported_in_one_place_which_keeps_it_quiet() -> None:
