@@ -21,10 +21,11 @@ from workbench.app.replay_plan import Plan, Planner
 from workbench.app.replay_report import Progress, Report
 from workbench.app.replay_source import ReplaySource
 from workbench.engine import Engine, Gate, SystemClock
+from workbench.engine.unit import Unit
 from workbench.errors import NotKeptError, SettingsError, WorkbenchError
 from workbench.failed import Claimant, FailedStore
 from workbench.flow import Flow, SinkTask
-from workbench.model import Entry, EntryFilter, EntrySummary, Event, Record
+from workbench.model import Entry, EntryFilter, EntrySummary, Event, Origin, Record
 from workbench.observe import Observer
 from workbench.salesforce import SalesforceClient
 
@@ -279,13 +280,17 @@ class Replayer:
             choice = source.choice_of(event)
             return task.order_key(choice.event, choice.data, record) if task.order_key else None
 
+        def origins(unit: Unit) -> list[Origin]:
+            branch = None if unit.visit.stage.name == task.name else unit.branch
+            return source.choice_of(unit.event).origins(branch, unit.start, len(unit.records))
+
         specs = []
         for name, sink in sinks.items():
             spec = stage_spec(flow, task_of(flow, name), sink)
             policy = dataclasses.replace(
                 spec.policy, backoff_seconds=_WAITS_SECONDS, max_deliver=source.max_deliver
             )
-            spec = dataclasses.replace(spec, policy=policy)
+            spec = dataclasses.replace(spec, policy=policy, origins=origins)
             if name == task.name:
                 ordered = order_key if task.order_key is not None else None
                 spec = dataclasses.replace(

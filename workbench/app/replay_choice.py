@@ -12,7 +12,16 @@ from workbench.codec import decode
 from workbench.errors import RenderError, SettingsError
 from workbench.failed import patch as json_patch
 from workbench.flow import CompositeTask, Flow, SinkTask
-from workbench.model import Entry, EntryFilter, Event, FailedBatch, FailedRecord, Record
+from workbench.model import (
+    Entry,
+    EntryFilter,
+    Event,
+    FailedBatch,
+    FailedRecord,
+    Origin,
+    Record,
+    failed_id,
+)
 
 __all__ = ["Choice", "Edit", "ReplayRequest", "choose", "event_of"]
 
@@ -75,6 +84,26 @@ class Choice:
     data: Any
     is_doubling: bool
     is_remade: bool = False
+
+    def origins(self, branch: str | None, first: int, count: int) -> list[Origin]:
+        """Where records come from that are sent for it, as it was told when they were first sent:
+        in its own task (`branch` None), or in a later one for what `branch` gives of it."""
+        stream, sequence = self.event.stream, self.event.sequence
+        if branch is None:
+            places = self.indexes[first : first + count]
+            return [(stream, self._branch, sequence, place, 1) for place in places]
+        # What a part of the records brings about is not what the others have brought about.
+        count_of_all = len(self.entry.batch.records) or len(self.indexes)
+        part = "" if len(self.indexes) == count_of_all else str(self.indexes)
+        return [(stream, branch + part, sequence, first, count)]
+
+    @property
+    def _branch(self) -> str:
+        """The upstream task that the entry's id names; "" for the source."""
+        batch = self.entry.batch
+        coordinates = batch.stream, batch.sequence, batch.flow, batch.task
+        names = (name for name in self.task.depends_on if failed_id(*coordinates, name) == batch.id)
+        return next(names, "")
 
     def merged(self, outcomes: Sequence[FailedRecord]) -> tuple[FailedRecord, ...]:
         """The entry's records after these became of the chosen ones, in their order."""

@@ -32,6 +32,7 @@ class StageSpec:
         render: records of an event, in order; raises `RenderError`.
         order_key: the `order_by` value of a record, or None where the file has none.
         is_atomic: `all_or_none`.
+        origins: where records of a unit come from, where that does not follow from the unit itself.
         settings, digest: the task's settings without secrets and the flow's version, for failed
             batches.
     """
@@ -46,6 +47,7 @@ class StageSpec:
     max_records: int = 200
     linger_seconds: float = 0.02
     max_in_flight: int = 8
+    origins: Callable[[Unit], list[Origin]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -180,7 +182,7 @@ class Stage:
                 records = units[0].records
             else:
                 records = list(chain.from_iterable([unit.records for unit in units]))
-            origins = partial(_origins, units)
+            origins = partial(self._origins, units)
             return Batch(identity, self.name, [Group(records)], False, last, least, origins)
         atomic = self.spec.is_atomic
         size = self.limits.max_records
@@ -196,10 +198,12 @@ class Stage:
         groups = [Group(unit.records, all_or_none=atomic) for unit in units]
         return Batch(identity, self.name, groups, False, last, least)
 
-
-def _origins(units: list[Unit]) -> list[Origin]:
-    """Where the records of a request come from."""
-    return [
-        (unit.event.stream, unit.branch, unit.event.sequence, unit.start, len(unit.records))
-        for unit in units
-    ]
+    def _origins(self, units: list[Unit]) -> list[Origin]:
+        """Where the records of a request come from."""
+        origins_of = self.spec.origins
+        if origins_of is not None:
+            return [origin for unit in units for origin in origins_of(unit)]
+        return [
+            (unit.event.stream, unit.branch, unit.event.sequence, unit.start, len(unit.records))
+            for unit in units
+        ]
