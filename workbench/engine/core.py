@@ -79,6 +79,7 @@ class Core:
         self.is_draining = False
         self._wall = wall
         self._rng = random.Random(seed)
+        self._jitter = 0.5
         self._single = self.stages[0] if len(self.stages) == 1 else None
         self._parking = self.ledger.parking
 
@@ -290,6 +291,7 @@ class Core:
         """Take in what became of every record of a request: one outcome for each, in order."""
         stage = sending.stage
         stage.in_flight -= 1
+        self._jitter = self._rng.random()
         outcomes = answer.outcomes
         if answer.api_used is not None and answer.api_limit is not None:
             self.counters.api_used, self.counters.api_limit = answer.api_used, answer.api_limit
@@ -389,7 +391,7 @@ class Core:
             # Of several units another may still be written, and the event be sent back then.
             is_redelivery_safe=visit.is_redelivery_safe
             and (stage.limits.is_idempotent or visit.open == 1),
-            rng=self._rng,
+            jitter=self._jitter,
         )
         if isinstance(decision, Retry) and not self.is_draining:
             self.counters.retries += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,10 +33,10 @@ class RetryPolicy:
     backoff_seconds: tuple[float, ...] = (1.0, 10.0, 60.0, 300.0)
     max_deliver: int = 5
 
-    def short_wait(self, tries: int, rng: random.Random) -> float:
+    def short_wait(self, tries: int, jitter: float) -> float:
         """Seconds before the next try, after `tries` tries (from 1) in this delivery."""
         wait = min(self.initial_backoff_seconds * 2.0 ** (tries - 1), self.max_backoff_seconds)
-        return wait * rng.uniform(0.5, 1.5)
+        return wait * (0.5 + jitter)
 
     def long_wait(self, num_delivered: int) -> float:
         """Seconds before the stream delivers it again, after its `num_delivered`-th delivery."""
@@ -87,7 +86,7 @@ def decide(
     policy: RetryPolicy,
     is_idempotent: bool,
     is_redelivery_safe: bool,
-    rng: random.Random,
+    jitter: float,
 ) -> Decision:
     """What becomes of one unit.
 
@@ -99,6 +98,7 @@ def decide(
         is_idempotent: sending the same records twice is harmless.
         is_redelivery_safe: sending all records of the event again is harmless: the operation is
             idempotent, or nothing of the event is written.
+        jitter: from 0 to 1, the same for all of a request, so that they go together again.
     """
     worst = _worst(outcomes)
     if worst is None:
@@ -109,7 +109,7 @@ def decide(
         return GiveUp("unknown", worst.message)
     asked = worst.retry_after_seconds if isinstance(worst, Deferred) else None
     allowed = policy.max_attempts if num_delivered == 1 else 1
-    wait = policy.short_wait(tries, rng)
+    wait = policy.short_wait(tries, jitter)
     if asked is not None:
         wait = max(wait, asked)
     if tries < allowed and elapsed_seconds + wait <= policy.ack_timeout_seconds:

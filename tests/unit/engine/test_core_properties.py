@@ -283,3 +283,21 @@ def test_the_world_itself_can_tell_a_lost_event() -> None:
     world.core.ledger.held.clear()
     with pytest.raises(Exception, match="settled twice"):
         world.run()
+
+
+def test_what_is_put_off_together_goes_together_again() -> None:
+    core = Core("flow", "source", [spec(policy=POLICY)], Gate(), wall=lambda: 1e9)
+    core.accept([event(number, f"k{number}") for number in range(1, 121)], 0.0)
+    now, waits = 0.02, set()
+    for _ in range(POLICY.max_attempts - 1):
+        sending = core.next_request(now)
+        assert sending is not None
+        assert len(sending.batch) == 120
+        core.answered(sending, Answer([Deferred("BUSY", "later")] * 120), now)
+        deadline = core.next_deadline()
+        assert deadline is not None
+        waits.add(deadline - now)
+        now = deadline
+        core.tick(now)
+        now += 0.02  # linger
+    assert len(waits) == POLICY.max_attempts - 1  # drawn anew for each request
