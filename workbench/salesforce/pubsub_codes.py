@@ -224,16 +224,18 @@ def event_kind(message: str) -> EventKind:
 def event_outcome(message: str) -> Outcome:
     """What the error of one event makes of it: it is certainly not published.
 
-    The code is the one that the message begins with, as other APIs name it, or PUBLISH_FAILED.
+    The code is the one that the message begins with, as other APIs name it, or PUBLISH_FAILED; the
+    rest of it is the outcome's message.
     """
     found = _LEADING_CODE.match(message)
     code = found[1] if found else "PUBLISH_FAILED"
+    words = message.removeprefix(code).lstrip(": ") or message
     match event_kind(message):
         case EventKind.LIMIT:
-            return Deferred(code if found else "LIMIT_EXCEEDED", message, Cause.LIMIT)
+            return Deferred(code if found else "LIMIT_EXCEEDED", words, Cause.LIMIT)
         case EventKind.BUSY:
-            return Deferred(code, message, Cause.CONTENTION)
+            return Deferred(code, words, Cause.CONTENTION)
         case EventKind.SCHEMA:
-            return Deferred(code if found else "SCHEMA_CHANGED", message, Cause.CONTENTION)
+            return Deferred(code if found else "SCHEMA_CHANGED", words, Cause.CONTENTION)
         case EventKind.EVENT:
-            return Refused(code, message or "Salesforce refused the event without giving a reason")
+            return Refused(code, words or "Salesforce refused the event without giving a reason")

@@ -130,7 +130,7 @@ def test_each_kind_has_one_outcome_and_one_error(kind: Kind) -> None:
     [
         (
             "LIMIT_EXCEEDED: used up",
-            Deferred("LIMIT_EXCEEDED", "LIMIT_EXCEEDED: used up", Cause.LIMIT),
+            Deferred("LIMIT_EXCEEDED", "used up", Cause.LIMIT),
         ),
         (
             "You have exceeded the hourly event publishing limit",
@@ -142,9 +142,7 @@ def test_each_kind_has_one_outcome_and_one_error(kind: Kind) -> None:
         ),
         (
             "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE: x",
-            Deferred(
-                "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE", "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE: x"
-            ),
+            Deferred("PLATFORM_EVENT_PUBLISHING_UNAVAILABLE", "x"),
         ),
         (
             "PLATFORM_EVENT_PUBLISH_FAILED",
@@ -154,7 +152,7 @@ def test_each_kind_has_one_outcome_and_one_error(kind: Kind) -> None:
         ("schema id 'x' is unknown", Deferred("SCHEMA_CHANGED", "schema id 'x' is unknown")),
         (
             "PLATFORM_EVENT_ENCRYPTION_ERROR: no key",
-            Refused("PLATFORM_EVENT_ENCRYPTION_ERROR", "PLATFORM_EVENT_ENCRYPTION_ERROR: no key"),
+            Refused("PLATFORM_EVENT_ENCRYPTION_ERROR", "no key"),
         ),
         ("the event has 2000000 bytes", Refused("PUBLISH_FAILED", "the event has 2000000 bytes")),
     ],
