@@ -11,14 +11,17 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from workbench.app.desk import Desk, Health, Step, Target, Trial
+from workbench.app.desk import Desk
 from workbench.app.failed_desk import FailedDesk
 from workbench.app.flow_book import FlowBook
+from workbench.app.health import Health, Step
 from workbench.app.replay import select
 from workbench.app.replay_choice import ReplayRequest
 from workbench.app.replay_plan import Plan
 from workbench.app.replay_report import Progress, Report
 from workbench.app.settings import Settings
+from workbench.app.target import Target
+from workbench.app.trial import Trial
 from workbench.engine import Engine, Gate, RetryPolicy, StageSpec
 from workbench.errors import AuthenticationError, PublishError, StreamError
 from workbench.failed import FailedStore

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from tests.tui.failures import batch, refused
 from tests.tui.support import FakeDesk, application, opened, write_flow
-from workbench.app.desk import Health
+from workbench.app.health import Health
 from workbench.model import Event
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.screens.failed.screen import FailedScreen

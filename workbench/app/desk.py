@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.app.health import Health, Step
-from workbench.app.run import Run
 from workbench.app.settings import Settings
-from workbench.app.target import Target, target_of
-from workbench.app.trial import Request, Trial
 from workbench.errors import Problem, RenderError, SettingsError, WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.app.failed_desk import FailedDesk
+    from workbench.app.health import Health, Step
+    from workbench.app.run import Run
+    from workbench.app.target import Target
+    from workbench.app.trial import Trial
     from workbench.failed import FailedStore
     from workbench.flow import Flow
     from workbench.jetstream import Connection
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Stores = Callable[[Flow], FailedStore]
 
-__all__ = ["Desk", "Health", "Request", "Run", "Step", "Target", "Trial"]
+__all__ = ["Desk"]
 
 
 class Desk:
@@ -94,6 +94,7 @@ class Desk:
         """
         from workbench.app.outline import outline
         from workbench.app.preview import preview
+        from workbench.app.trial import Request, Trial
 
         flow = self._previewed(text, path)
         started = time.perf_counter()
@@ -115,6 +116,8 @@ class Desk:
 
     def target(self, flow: Flow) -> Target:
         """Where the flow would read and write."""
+        from workbench.app.target import target_of
+
         return target_of(flow, is_sandbox=self.is_sandbox)
 
     def start(self, text: str, path: Path, observers: Sequence[Observer]) -> Run:
@@ -123,6 +126,8 @@ class Desk:
         Raises:
             FlowError, SettingsError: it can't run as it stands.
         """
+        from workbench.app.run import Run
+
         flow = self.flow(text, path)
         run = Run(flow, path, self.target(flow))
         run._task = asyncio.create_task(
@@ -191,6 +196,7 @@ class Desk:
 
     async def test(self, text: str, path: Path, tell: Callable[[Step], None]) -> None:
         """Try NATS, the stream, and each login, telling the steps one by one."""
+        from workbench.app.health import Step
         from workbench.salesforce import SalesforceClient
         from workbench.salesforce.credentials import read
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from workbench.app.settings import Settings, failed_folder
 from workbench.errors import DeadLetterError, DeadLetterRefused, SettingsError, StreamError
-from workbench.failed import Change, FailedStore, FileStore
-from workbench.model import Entry, EntryCounts, EntryFilter, EntryPage, FailedBatch
 
 if TYPE_CHECKING:
+    from workbench.failed import Change, FailedStore, FileStore
     from workbench.flow import Flow
     from workbench.jetstream import Connection, JetStreamFailedStore
+    from workbench.model import Entry, EntryCounts, EntryFilter, EntryPage, FailedBatch
 
 __all__ = ["DEFAULT_STREAM", "FailedStores", "StreamOrFiles", "failed_file"]
 
@@ -97,14 +98,15 @@ class FailedStores:
     def __init__(self, settings: Settings, failed_dir: Path | None = None) -> None:
         self._settings = settings
         self._failed_dir = failed_dir
-        self._files = FileStore(failed_file(failed_dir or failed_folder(settings)))
         self._connections: dict[tuple[str, str | None], Connection] = {}
         self._connecting = asyncio.Lock()
 
-    @property
+    @cached_property
     def files(self) -> FileStore:
         """What is used where JetStream is not."""
-        return self._files
+        from workbench.failed import FileStore
+
+        return FileStore(failed_file(self._failed_dir or failed_folder(self._settings)))
 
     def of(self, flow: Flow) -> FailedStore:
         """The store of a bound flow; also its `DeadLetters`."""
@@ -122,7 +124,7 @@ class FailedStores:
                 replicas=replicas,
             )
 
-        return self._files if self._failed_dir else StreamOrFiles(open_store, self._files)
+        return self.files if self._failed_dir else StreamOrFiles(open_store, self.files)
 
     def named(
         self,
@@ -142,7 +144,7 @@ class FailedStores:
 
             return JetStreamFailedStore(await self._connection(place, shown), stream)
 
-        return self._files if self._failed_dir else StreamOrFiles(open_store, self._files)
+        return self.files if self._failed_dir else StreamOrFiles(open_store, self.files)
 
     async def aclose(self) -> None:
         """Close what was opened; may be called twice."""

@@ -26,7 +26,6 @@ from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
 from workbench.tui.port import Clock, Desk, Faults
 from workbench.tui.recovery import Recovery
-from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from workbench.tui.elsewhere import Elsewhere
     from workbench.tui.failed import Failed
     from workbench.tui.runs import Runs
+    from workbench.tui.screens.place import PlaceScreen
     from workbench.tui.store import Log
 
 __all__ = ["WorkbenchApp"]
@@ -182,6 +182,7 @@ class WorkbenchApp(App[None]):
                 self.file = self.files[first] = OpenFile.new(first, new_flow("upsert"))
             else:
                 self.log_lines.add("error", str(error))
+                self.tell(str(error), severity="error")
 
     async def on_unmount(self) -> None:
         if self._log_handler is not None:
@@ -197,6 +198,8 @@ class WorkbenchApp(App[None]):
     @property
     def place_screen(self) -> PlaceScreen | None:
         """The place in front; None while a dialog covers it, or while another is being opened."""
+        from workbench.tui.screens.place import PlaceScreen
+
         try:
             screen = self.screen
         except ScreenStackError:  # a timer may fire between two modes
@@ -342,7 +345,7 @@ class WorkbenchApp(App[None]):
         if action == "detach" and not self.elsewhere.is_attached:
             return None
         if action in ("jump", "help", "publish", "faults") or action.startswith("mode_"):
-            return True if isinstance(self.screen, PlaceScreen) else None
+            return True if self.place_screen is not None else None
         return True
 
     def action_help_in_lists(self) -> None:
@@ -351,8 +354,9 @@ class WorkbenchApp(App[None]):
     def action_help(self) -> None:
         from workbench.tui.screens.help import HelpScreen
 
-        if isinstance(self.screen, PlaceScreen):
-            self.push_screen(HelpScreen(self.screen, self.place), self._chosen_in_help)
+        screen = self.place_screen
+        if screen is not None:
+            self.push_screen(HelpScreen(screen, self.place), self._chosen_in_help)
 
     def _chosen_in_help(self, action: Action | None) -> None:
         if action is not None:
@@ -363,8 +367,8 @@ class WorkbenchApp(App[None]):
         from workbench.tui.widgets.deck import Deck
         from workbench.tui.widgets.jump import JumpScreen, targets_of
 
-        screen = self.screen
-        if isinstance(screen, PlaceScreen):
+        screen = self.place_screen
+        if screen is not None:
             targets = targets_of(screen.panes())
             for deck in screen.query(Deck):
                 targets += deck.hidden_tabs()

@@ -13,7 +13,7 @@ from workbench.tui.port import Desk
 from workbench.tui.store import Log, Store
 
 if TYPE_CHECKING:
-    from workbench.app.desk import Health
+    from workbench.app.health import Health
 
 __all__ = ["ATTACHED", "Elsewhere"]
 

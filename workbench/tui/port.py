@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from workbench.app.desk import Health, Step, Target, Trial
     from workbench.app.failed_desk import FailedDesk
+    from workbench.app.health import Health, Step
+    from workbench.app.target import Target
+    from workbench.app.trial import Trial
     from workbench.errors import Problem
     from workbench.flow import Flow
     from workbench.model import Event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -67,6 +66,8 @@ class Recovery:
     def _place(self, path: Path) -> Path | None:
         if self._folder is None:
             return None
+        import hashlib
+
         name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]
         return self._folder / f"{name}.json"
 

@@ -10,7 +10,7 @@ from workbench import codec
 from workbench.tui.text import short_bytes
 
 if TYPE_CHECKING:
-    from workbench.app.desk import Trial
+    from workbench.app.trial import Trial
 
 __all__ = ["Document", "compare", "document_of", "pretty", "summary"]
 

@@ -10,7 +10,7 @@ from workbench.tui.store import Store
 from workbench.tui.widgets.status_bar import Part
 
 if TYPE_CHECKING:
-    from workbench.app.desk import Health
+    from workbench.app.health import Health
     from workbench.app.replay_session import ReplaySession
     from workbench.tui.elsewhere import Elsewhere
 

@@ -13,7 +13,7 @@ from workbench.tui.requests import Document, compare, document_of, summary
 from workbench.tui.samples import Sample
 
 if TYPE_CHECKING:
-    from workbench.app.desk import Trial
+    from workbench.app.trial import Trial
 
 __all__ = ["Previewer", "Shown"]
 

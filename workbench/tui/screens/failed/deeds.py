@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from workbench.app.desk import Target
 from workbench.app.edit_sheet import EditSheet
+from workbench.app.target import Target
 from workbench.errors import WorkbenchError
 from workbench.model import EntryFilter
 from workbench.tui.files import write_bytes

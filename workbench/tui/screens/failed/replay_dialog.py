@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from workbench.app.desk import Target
+from workbench.app.target import Target
 from workbench.errors import WorkbenchError
 from workbench.tui.text import clean_lines, clip, content
 from workbench.tui.widgets.option_row import OptionRow

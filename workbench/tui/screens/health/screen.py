@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.getters import query_one
 from textual.widgets import Input, Static
 
-from workbench.app.desk import Health, Step
+from workbench.app.health import Health, Step
 from workbench.tui.actions import bindings
 from workbench.tui.port import Run
 from workbench.tui.screens.place import PlaceScreen

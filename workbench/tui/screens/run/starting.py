@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.app.desk import Target
+from workbench.app.target import Target
 from workbench.errors import FlowError, WorkbenchError
 from workbench.tui.elsewhere import ATTACHED
 from workbench.tui.widgets.dialogs import ConfirmDialog
