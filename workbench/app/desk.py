@@ -51,6 +51,12 @@ class Desk:
     def is_sandbox(self) -> bool:
         return self.settings.is_sandbox
 
+    def warm_up(self) -> None:
+        """Import what connecting takes; for a thread, while nobody waits for it."""
+        import workbench.app.failed_desk
+        import workbench.app.flow_book
+        import workbench.app.outside  # noqa: F401
+
     def check(self, text: str, path: Path) -> tuple[Problem, ...]:
         """Every problem of the text, as `workbench check` finds them in the file."""
         from workbench.app.flows import check_text

@@ -5,6 +5,7 @@ The first picture comes before most of the application is imported: see `_begin`
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -130,6 +131,7 @@ class WorkbenchApp(App[None]):
         self._first = place if place.suffix in (".yaml", ".yml") else None
         self._is_attached = is_attached
         self._log_handler: logging.Handler | None = None
+        self.is_warm = asyncio.Event()
         for theme in THEMES:
             self.register_theme(theme)
         wanted = self.config.theme or self.state.theme or DEFAULT_THEME
@@ -162,9 +164,16 @@ class WorkbenchApp(App[None]):
         self._open_first()
         self.set_interval(_ABSORB_EVERY, self._absorb, name="absorb")
         self.set_interval(self.config.frame_seconds, self._tick, name="frames")
-        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
         self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
         await self.go("edit")
+        self._warm_up()
+
+    @work(group="warm-up", exclusive=True)
+    async def _warm_up(self) -> None:
+        """Import what the first look at NATS needs, beside the event loop: no key waits for it."""
+        await asyncio.to_thread(self.desk.warm_up)
+        self.is_warm.set()
+        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
 
     def _open_first(self) -> None:
         """The file named, the one open last time, or the first there is."""

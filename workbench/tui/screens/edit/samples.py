@@ -56,6 +56,7 @@ async def offer_captured(screen: EditScreen) -> None:
     file = screen.file
     if file is None or file.is_new:
         return
+    await screen.workbench.is_warm.wait()
     try:
         events = await screen.workbench.desk.peek(file.text, file.path, _CAPTURED)
     except WorkbenchError:
