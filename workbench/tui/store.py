@@ -257,14 +257,15 @@ class Store:
         self._call_bytes = 0
         self._event_bytes = 0
         self._oldest_bytes = 0
-        self._notices: deque[Notice] = deque()
+        self._notices: deque[tuple[float, Notice]] = deque()
+        self._told = 0.0
         self._waiting = 0
 
     # -- the engine's side -------------------------------------------------------------------
 
     def notify(self, notice: Notice) -> None:
         """Put a notice aside; the timer takes it from there."""
-        self._notices.append(notice)
+        self._notices.append((self.log.now(), notice))
         if isinstance(notice, EventsReceived):
             self._waiting += len(notice.events)
             if self._waiting > _MAX_WAITING:
@@ -316,7 +317,7 @@ class Store:
         notices, now = self._notices, time.perf_counter
         end = now() + seconds
         while notices:
-            notice = notices.popleft()
+            self._told, notice = notices.popleft()
             if isinstance(notice, EventsReceived):
                 self._waiting -= len(notice.events)
             self._take(notice)
@@ -367,7 +368,7 @@ class Store:
         self.log.add(level, f"{flow}: {text}")
 
     def _received(self, events: Sequence[Event]) -> None:
-        now, index, ring, size = self.log.now(), self._index, self._ring, self.size
+        now, index, ring, size = self._told, self._index, self._ring, self.size
         for event in events:
             place = (event.stream, event.sequence)
             number = index.get(place)
@@ -409,9 +410,7 @@ class Store:
 
     def _sent(self, notice: BatchSent) -> None:
         batch = notice.batch
-        call = Call(
-            batch.id, batch.task, batch.attempt, len(batch), self.log.now(), notice.why, batch
-        )
+        call = Call(batch.id, batch.task, batch.attempt, len(batch), self._told, notice.why, batch)
         self._calls[batch.id] = call
         first = 0
         for part in notice.parts:

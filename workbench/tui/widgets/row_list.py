@@ -163,7 +163,11 @@ class RowList(ScrollView, can_focus=True):
     def measure(self) -> None:
         """Make the scroll bar fit the number of rows."""
         size = Size(self.scrollable_content_region.width, self.count + 1)
-        if size != self.virtual_size:
+        if size == self.virtual_size:
+            return
+        if self.styles.overflow_y != "scroll":
+            self.virtual_size = size
+        else:
             # Assigned, it would have the whole screen laid out anew, ten times a second while rows
             # come in, though the bar is always there and nothing else depends on it.
             self.set_reactive(Widget.virtual_size, size)

@@ -29,6 +29,7 @@ One line for each event that could not be written. **Space** marks, **v** begins
 one under the cursor. **Enter** goes on to its records.
 """
 
+    DEFAULT_CSS = "EntryList { overflow-y: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", show=False),
     ]
