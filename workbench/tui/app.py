@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App, ComposeResult, ScreenStackError
+from textual.app import App, ScreenStackError
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import Static
 
 from workbench.errors import WorkbenchError
 from workbench.tui.actions import Action, bindings
@@ -27,15 +26,16 @@ from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
 from workbench.tui.port import Clock, Desk, Faults
 from workbench.tui.recovery import Recovery
+from workbench.tui.screens.start import StartScreen
 from workbench.tui.text import clip
 from workbench.tui.themes import DEFAULT_THEME, THEMES
 
 if TYPE_CHECKING:
     from workbench.tui.elsewhere import Elsewhere
     from workbench.tui.failed import Failed
+    from workbench.tui.log import Log
     from workbench.tui.runs import Runs
     from workbench.tui.screens.place import PlaceScreen
-    from workbench.tui.store import Log
 
 __all__ = ["WorkbenchApp"]
 
@@ -76,15 +76,6 @@ def _commands() -> type[Provider]:
     return Commands
 
 
-class _StartScreen(Screen[None]):
-    """What is seen for the tenth of a second in which the rest is imported."""
-
-    DEFAULT_CSS = "_StartScreen Static { height: 1; padding: 0 1; background: $panel; }"
-
-    def compose(self) -> ComposeResult:
-        yield Static("workbench │ opening …", markup=False)
-
-
 class WorkbenchApp(App[None]):
     """Owns what outlives a screen: the open file, the runs, the log, settings and state."""
 
@@ -93,7 +84,7 @@ class WorkbenchApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "start": _StartScreen,
+        "start": StartScreen,
         "edit": _edit,
         "run": _run,
         "failed": _failed,
@@ -147,8 +138,8 @@ class WorkbenchApp(App[None]):
         """Import and open what the first picture did not wait for."""
         from workbench.tui.elsewhere import Elsewhere
         from workbench.tui.failed import Failed
+        from workbench.tui.log import Log, LogHandler
         from workbench.tui.runs import Runs
-        from workbench.tui.store import Log
 
         self.log_lines = Log(now=self.clock.time)
         self.runs = Runs(self.desk, self.log_lines, self.config.kept_events, self.clock)
@@ -156,7 +147,7 @@ class WorkbenchApp(App[None]):
         self.elsewhere = Elsewhere(
             self.desk, self.log_lines, self.config.kept_events, is_attached=self._is_attached
         )
-        self._log_handler = _LogHandler(self.log_lines)
+        self._log_handler = LogHandler(self.log_lines)
         logging.getLogger("workbench").addHandler(self._log_handler)
         if self.config.keys:
             self.set_keymap(dict(self.config.keys))
@@ -455,15 +446,3 @@ class WorkbenchApp(App[None]):
 
     async def action_quit(self) -> None:
         self.action_leave()
-
-
-class _LogHandler(logging.Handler):
-    """What the program logs goes into the log pane, where else it would corrupt the screen."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(logging.WARNING)
-        self._lines = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = "error" if record.levelno >= logging.ERROR else "warning"
-        self._lines.add(level, record.getMessage())

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from workbench.errors import WorkbenchError
 from workbench.observe import EventsReceived
 from workbench.tui.files import OpenFile
+from workbench.tui.log import Log
 from workbench.tui.port import Desk
-from workbench.tui.store import Log, Store
+from workbench.tui.store import Store
 
 if TYPE_CHECKING:
     from workbench.app.health import Health

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench.tui.store import EventRow, Store
+from workbench.tui.rows import EventRow
+from workbench.tui.store import Store
 
 __all__ = ["Filter", "parse_filter"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.tui.log import Log
 from workbench.tui.port import Clock, Desk, Run
-from workbench.tui.store import Log, Store
+from workbench.tui.store import Store
 
 if TYPE_CHECKING:
     from workbench.flow import Flow

@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from workbench.tui.filters import Filter
-from workbench.tui.store import EventRow, Store
+from workbench.tui.rows import EventRow
+from workbench.tui.store import Store
 
 __all__ = ["ShownRows"]
 

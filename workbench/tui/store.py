@@ -1,4 +1,4 @@
-"""What the screens know of a run: rows of events, calls, rates and log lines, all bounded.
+"""What the screens know of a run: rows of events and their calls, bounded.
 
 An observer of the engine that only puts notices aside; `absorb`, called by the application's
 timer, turns them into rows. Nothing here knows a widget, and nothing here decides.
@@ -10,11 +10,9 @@ import math
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from workbench.model import Answer, Batch, Event, FailedBatch, Outcome, Record, Written
+from workbench.model import Event, FailedBatch, Record, Written
 from workbench.observe import (
     BatchAnswered,
     BatchSent,
@@ -26,204 +24,20 @@ from workbench.observe import (
     FlowStarted,
     FlowStopped,
     Notice,
-    Snapshot,
     StoreFailed,
 )
-from workbench.tui.text import clip
+from workbench.tui.log import Log
+from workbench.tui.rates import Rates
+from workbench.tui.rows import Call, EventRow
 
-__all__ = ["Call", "EventRow", "Line", "Log", "Rates", "RecordRow", "Store", "outcome_word"]
+__all__ = ["Store"]
 
 _MAX_BYTES = 64 * 1024 * 1024
 """Event data kept, and about so much again of requests and answers."""
 _MAX_WAITING = 50_000
 """Events in notices put aside before they are absorbed where they arrive."""
-_MOST_SAID = 2_000
-"""Characters of a line of the log: a message may hold the whole value that was refused."""
 _RECORD_COST = 4
 """A decoded record takes about so many times the bytes of its text."""
-
-_WORDS = {
-    "Written": "written",
-    "Refused": "REFUSED",
-    "RolledBack": "rolled back",
-    "Deferred": "deferred",
-    "Unsent": "not sent",
-    "Unknown": "UNKNOWN",
-}
-_RANK = ("Refused", "Unknown", "Deferred", "Unsent", "RolledBack", "Written")
-
-
-def outcome_word(outcome: Outcome | None) -> str:
-    """What became of a record, in a word or two; capitals where a person is needed."""
-    return "in flight" if outcome is None else _WORDS[type(outcome).__name__]
-
-
-@dataclass(slots=True)
-class Call:
-    """One request and its answer. `batch` and `answer` become None once they are forgotten.
-    `newest` is the number of the newest row that it carried something of."""
-
-    id: str
-    task: str
-    attempt: int
-    records: int
-    started: float
-    why: str
-    batch: Batch | None
-    answer: Answer | None = None
-    seconds: float = 0.0
-    is_forgotten: bool = False
-    cost: int = 0
-    newest: int = -1
-
-    @property
-    def is_answered(self) -> bool:
-        return self.answer is not None or self.is_forgotten
-
-
-@dataclass(slots=True)
-class RecordRow:
-    """One record of an event within one call: `index` is its place in the whole request."""
-
-    call: Call
-    index: int
-    record: Record
-    outcome: Outcome | None
-
-    @property
-    def result(self) -> Any:
-        """The server's own result for it, None where there was none."""
-        answer = self.call.answer
-        if answer is None or self.index >= len(answer.results):
-            return None
-        return answer.results[self.index]
-
-
-class EventRow:
-    """One event's life, as far as the engine told it.
-
-    Attributes:
-        number: its place in the list since the start, from 0.
-        state: received, in flight, answered, ok, retry, FAILED, in words for the list.
-        codes: of what kept its records from being written, most recent try only.
-        calls: the requests that carried its records, as (call, first index, how many).
-        event: None once its bytes were forgotten.
-    """
-
-    __slots__ = (
-        "calls",
-        "codes",
-        "event",
-        "failed",
-        "is_failure",
-        "milliseconds",
-        "number",
-        "reason",
-        "records",
-        "seen",
-        "sequence",
-        "size",
-        "state",
-        "stream",
-        "subject",
-        "tries",
-    )
-
-    def __init__(self, number: int, event: Event, seen: float) -> None:
-        self.number = number
-        self.event: Event | None = event
-        self.stream = event.stream
-        self.sequence = event.sequence
-        self.subject = event.subject
-        self.size = len(event.data)
-        self.tries = event.num_delivered
-        self.seen = seen
-        self.state = "received"
-        self.codes: tuple[str, ...] = ()
-        self.reason = ""
-        self.is_failure = False
-        self.records = 0
-        self.milliseconds = 0.0
-        self.calls: list[tuple[Call, int, int]] = []
-        self.failed: tuple[str, ...] = ()
-
-    def record_rows(self) -> list[RecordRow]:
-        """Its records by the newest call of each; empty where they were forgotten."""
-        rows: dict[tuple[str, int], RecordRow] = {}
-        for call, first, count in self.calls:
-            if call.batch is None:
-                continue
-            records = call.batch.records
-            for place in range(count):
-                index = first + place
-                outcome = call.answer.outcomes[index] if call.answer else None
-                record = records[index]
-                rows[(call.task, id(record))] = RecordRow(call, index, record, outcome)
-        return list(rows.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the log: seconds since the epoch, info, warning or error, one sentence."""
-
-    time: float
-    level: str
-    text: str
-
-
-class Log:
-    """The last lines, of all flows; `revision` grows with every line."""
-
-    def __init__(self, size: int = 5_000, now: Callable[[], float] = time.time) -> None:
-        self.lines: deque[Line] = deque(maxlen=size)
-        self.revision = 0
-        self.now = now
-
-    def add(self, level: str, text: str) -> None:
-        self.lines.append(Line(self.now(), level, clip(text, _MOST_SAID)))
-        self.revision += 1
-
-
-@dataclass(slots=True)
-class Rates:
-    """Figures over time, one sample every half second; newest last."""
-
-    received: deque[float] = field(default_factory=lambda: deque(maxlen=120))
-    settled: deque[float] = field(default_factory=lambda: deque(maxlen=120))
-    latency: deque[float] = field(default_factory=lambda: deque(maxlen=120))
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
-    _last: tuple[float, int, int] | None = None
-    _since: list[float] = field(default_factory=list)
-
-    def answered(self, seconds: float) -> None:
-        self.recent.append(seconds)
-        self._since.append(seconds)
-
-    def sample(self, snapshot: Snapshot, now: float) -> None:
-        """Take the figures at `now`, in seconds that only go forward."""
-        settled = snapshot.acked + snapshot.terminated
-        last, self._last = self._last, (now, snapshot.received, settled)
-        if last is None or now <= last[0]:
-            return
-        seconds = now - last[0]
-        self.received.append((snapshot.received - last[1]) / seconds)
-        self.settled.append((settled - last[2]) / seconds)
-        times = sorted(self._since)
-        self.latency.append(times[len(times) // 2] * 1e3 if times else 0.0)
-        self._since.clear()
-
-    @property
-    def per_second(self) -> float:
-        """Events received a second, over the last two seconds."""
-        last = list(self.received)[-4:]
-        return sum(last) / len(last) if last else 0.0
-
-    def percentile(self, share: float) -> float | None:
-        """Milliseconds that this share of the last calls stayed within; None before the first."""
-        if not self.recent:
-            return None
-        times = sorted(self.recent)
-        return times[min(int(share * len(times)), len(times) - 1)] * 1e3
 
 
 class Store:
@@ -443,7 +257,7 @@ class Store:
                 if is_all_written:
                     row.state, row.codes = "written", ()
                 else:
-                    _judge(row, outcomes[first : first + count])
+                    row.judge(outcomes[first : first + count])
                 self._changed.add(row.number)
             first += count
 
@@ -502,16 +316,6 @@ class Store:
     def _row_of(self, event: Event) -> EventRow | None:
         number = self._index.get((event.stream, event.sequence))
         return None if number is None else self._ring[number % self.size]
-
-
-def _judge(row: EventRow, outcomes: Sequence[Outcome]) -> None:
-    """State and codes of an event whose records did not all get written."""
-    kinds = {type(outcome).__name__ for outcome in outcomes}
-    worst = next((kind for kind in _RANK if kind in kinds), "Written")
-    row.state = _WORDS[worst]
-    codes = [o.code for o in outcomes if type(o).__name__ == worst and not isinstance(o, Written)]
-    codes += [o.code for o in outcomes if not isinstance(o, Written)]
-    row.codes = tuple(dict.fromkeys(filter(None, codes)))
 
 
 def _short(seconds: float) -> str:

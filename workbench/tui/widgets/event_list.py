@@ -15,8 +15,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from workbench.tui.filters import Filter
+from workbench.tui.rows import EventRow
 from workbench.tui.shown_rows import ShownRows
-from workbench.tui.store import EventRow, Store
+from workbench.tui.store import Store
 from workbench.tui.text import fit
 from workbench.tui.widgets.row_list import Cell, RowList
 

@@ -14,9 +14,9 @@ from textual.widgets import Input, Static
 
 from workbench.app.health import Health, Step
 from workbench.tui.actions import bindings
+from workbench.tui.log import Line
 from workbench.tui.port import Run
 from workbench.tui.screens.place import PlaceScreen
-from workbench.tui.store import Line
 from workbench.tui.text import clean, clip
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.json_view import JsonView

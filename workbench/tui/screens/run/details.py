@@ -8,7 +8,8 @@ from typing import Any
 from workbench import codec
 from workbench.model import Event, Written
 from workbench.tui.requests import pretty
-from workbench.tui.store import Call, EventRow, RecordRow, Store, outcome_word
+from workbench.tui.rows import Call, EventRow, RecordRow, outcome_word
+from workbench.tui.store import Store
 from workbench.tui.text import clean, clip
 
 __all__ = [

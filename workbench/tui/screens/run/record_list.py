@@ -9,8 +9,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from workbench.tui.rows import RecordRow
 from workbench.tui.screens.run.details import record_line
-from workbench.tui.store import RecordRow, Store
+from workbench.tui.store import Store
 
 __all__ = ["RecordList"]
 

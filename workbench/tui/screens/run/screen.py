@@ -20,6 +20,7 @@ from workbench.tui.elsewhere import ATTACHED
 from workbench.tui.files import write_bytes
 from workbench.tui.filters import parse_filter
 from workbench.tui.port import Run
+from workbench.tui.rows import EventRow, RecordRow
 from workbench.tui.samples import Sample
 from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.screens.run.details import (
@@ -34,7 +35,7 @@ from workbench.tui.screens.run.guide import guide
 from workbench.tui.screens.run.rates import RatesPane
 from workbench.tui.screens.run.record_list import RecordList
 from workbench.tui.screens.run.starting import start_run, stop_run
-from workbench.tui.store import EventRow, RecordRow, Store
+from workbench.tui.store import Store
 from workbench.tui.text import clean, clip, content
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.dialogs import AskDialog
