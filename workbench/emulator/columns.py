@@ -10,6 +10,7 @@ from typing import Any
 
 from .fields import Field
 from .objects import ObjectType
+from .soql import Count
 
 __all__ = ["columns"]
 
@@ -26,9 +27,15 @@ _APEX_TYPES = {
 }
 
 
-def columns(kind: ObjectType, selected: list[tuple[list[str], Field]]) -> dict[str, Any]:
-    """The columns of a query on `kind` that selects these paths, each with the field it ends at."""
-    found: list[dict[str, Any]] = []
+def columns(
+    kind: ObjectType, selected: list[tuple[list[str], Field]], counts: list[Count]
+) -> dict[str, Any]:
+    """The columns of a query on `kind` that selects these paths, each with the field it ends at,
+    or that counts."""
+    found = [
+        _column(c.name, f"count({c.path})", "Integer", writeable=False) | {"aggregate": True}
+        for c in counts
+    ]
     for parts, field in selected:
         level = found
         for part in parts[:-1]:

@@ -70,7 +70,7 @@ def _run(call: Call, *, with_deleted: bool) -> Answer:
     table = call.org.store.tables[kind.name]
     reader = _Reader(call.org, table, select.alias)
     if call.query.get("columns", "").lower() == "true":
-        return Answer(200, columns(kind, reader.selected(select.paths)))
+        return Answer(200, columns(kind, reader.selected(select.paths), select.counts))
     rows: Iterable[Row] = _candidates(table, select.where)
     if with_deleted:
         rows = [*rows, *table.bin.values()]

@@ -109,14 +109,18 @@ async def test_an_alias_stands_for_the_object(client: Client, people: dict[str, 
 
 
 async def test_columns_are_told_instead_of_rows(client: Client, people: dict[str, str]) -> None:
-    text = "SELECT Id, DoNotCall, Account.Name, account.annualrevenue FROM Contact"
-    url = URL(client.emulator.login_url) / f"{ROOT[1:]}/query" % {"q": text, "columns": "true"}
-    body = (await client.call("GET", str(url))).body
+    async def columns(text: str) -> dict[str, Any]:
+        url = URL(client.emulator.login_url) / f"{ROOT[1:]}/query" % {"q": text, "columns": "true"}
+        return dict((await client.call("GET", str(url))).body)
+
+    body = await columns("SELECT Id, DoNotCall, Account.Name, account.annualrevenue FROM Contact")
     assert (body["entityName"], body["keyPrefix"], body["idSelected"]) == ("Contact", "003", True)
     told = body["columnMetadata"]
     assert [c["columnName"] for c in told] == ["Id", "DoNotCall", "Account"]
     assert [c["columnName"] for c in told[2]["joinColumns"]] == ["Name", "AnnualRevenue"]
     assert (told[1]["booleanType"], told[2]["joinColumns"][1]["numberType"]) == (True, True)
+    (counted,) = (await columns("SELECT COUNT(Id) n FROM Contact"))["columnMetadata"]
+    assert (counted["columnName"], counted["aggregate"]) == ("n", True)
 
 
 async def test_all_fields_can_be_asked_for(client: Client, people: dict[str, str]) -> None:
