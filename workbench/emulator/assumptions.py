@@ -106,6 +106,8 @@ ASSUMPTIONS = tuple(
          "the race fault refuses the loser as a real org would.", "0.6: threads", "obs"),
         (_ROWS, "A duplicate rule compares whole values without case; allowSave in the header "
          "overrules it where the rule allows.", "6 Headers", "doc"),
+        (_ROWS, "updated and deleted tell ids by SystemModstamp, from any moment on; of deleted "
+         "rows the last 10,000 of an object.", "no source: documented, but with 30 days", "unsure"),
         # --- collections
         (_COLLECTIONS, "200 rows, 2,000 ids for retrieve by POST, 10 chunks of one type.",
          "2 table", "doc"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import composite, graph, metadata, queries, rows, sobject_collections, tree
+from . import composite, graph, metadata, queries, replication, rows, sobject_collections, tree
 from .api import Answer, Call, Route
 
 __all__ = ["ROUTES"]
@@ -29,6 +29,8 @@ ROUTES = (
     Route(("sobjects",), {"GET": metadata.sobjects}),
     Route(("sobjects", "*"), {"GET": metadata.basic, "POST": rows.create}),
     Route(("sobjects", "*", "describe"), {"GET": metadata.describe}),
+    Route(("sobjects", "*", "updated"), {"GET": replication.updated}),
+    Route(("sobjects", "*", "deleted"), {"GET": replication.deleted}),
     Route(("sobjects", "*", "*"), {"GET": rows.get, "PATCH": rows.update, "DELETE": rows.delete}),
     Route(
         ("sobjects", "*", "*", "**"),

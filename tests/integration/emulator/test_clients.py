@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,7 +123,14 @@ async def test_simple_salesforce_reads_and_writes(emulator: Emulator) -> None:
         assert sf.api_usage["api-usage"].used > 10
         with pytest.raises(SalesforceMalformedRequest, match="REQUIRED_FIELD_MISSING"):
             sf.Contact.create({"FirstName": "x"})
+        now = datetime.now(UTC)
+        span = (now - timedelta(hours=1), now + timedelta(hours=1))
+        assert made["id"] in sf.Contact.updated(*span)["ids"]
         assert sf.Contact.delete(made["id"]) == 204
+        assert [row["id"] for row in sf.Contact.deleted(*span)["deletedRecords"]] == [made["id"]]
+        assert made["id"] not in sf.Contact.updated(*span)["ids"]
+        with pytest.raises(SalesforceMalformedRequest, match="INVALID_REPLICATION_DATE"):
+            sf.Contact.deleted(*reversed(span))
         with pytest.raises(SalesforceResourceNotFound):
             sf.Contact.get(made["id"])
 
