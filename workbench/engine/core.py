@@ -388,9 +388,7 @@ class Core:
             elapsed_seconds=now - self.gate.paused_seconds(now) - unit.event.received,
             policy=stage.policy,
             is_idempotent=stage.limits.is_idempotent,
-            # Of several units another may still be written, and the event be sent back then.
-            is_redelivery_safe=visit.is_redelivery_safe
-            and (stage.limits.is_idempotent or visit.open == 1),
+            is_redelivery_safe=self._may_go_back(visit),
             jitter=self._jitter,
         )
         if isinstance(decision, Retry) and not self.is_draining:
@@ -399,6 +397,19 @@ class Core:
         else:
             self._conclude(unit, outcomes, decision, ready, now)
         return False
+
+    def _may_go_back(self, visit: Visit) -> bool:
+        """Whether the event may be redelivered: where writing twice does harm nothing of it is
+        written, nor will be by what is still under way."""
+        if not visit.is_redelivery_safe:
+            return False
+        if visit.open > 1 and not visit.stage.limits.is_idempotent:
+            return False
+        return (
+            visit.ticket is None
+            or visit.ticket.open == 1
+            or all(s.limits.is_idempotent for s in self.stages if s is not visit.stage)
+        )
 
     def _wrote(self, count: int) -> None:
         self.counters.written += count

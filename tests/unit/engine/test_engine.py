@@ -574,6 +574,31 @@ async def test_a_flow_that_stops_while_the_store_is_down_gives_all_back() -> Non
     assert sorted(bench.source.naked) == [(1, 5.0), (2, 5.0)]
 
 
+@pytest.mark.parametrize("late", ["one", "two"])
+async def test_an_event_for_two_tasks_does_not_go_back_for_one_while_the_other_may_write_it(
+    late: str,
+) -> None:
+    policy = RetryPolicy(max_attempts=1, backoff_seconds=(5.0,), max_deliver=4)
+    calls = 0
+
+    def script(batch: Batch) -> list[Outcome]:
+        nonlocal calls
+        calls += 1
+        return [Deferred("UNABLE_TO_LOCK_ROW", "x") if calls < 3 else Written("id")] * len(batch)
+
+    limits = Limits(is_idempotent=False)
+    sinks = {
+        name: MemorySink(script=script if name == late else None, limits=limits, key="none")
+        for name in ("one", "two")
+    }
+    specs = {name: {"policy": policy, "upstreams": ("source",)} for name in sinks}
+    async with running(Bench(sinks, specs=specs)) as bench:
+        bench.publish(1)
+        await bench.until(lambda: bool(bench.source.acked), step=1.0)
+    assert not bench.source.naked
+    assert [len(sink.writes) for sink in sinks.values()] == [1, 1]
+
+
 async def test_a_chain_acks_after_the_last_task_and_hands_on_what_was_written() -> None:
     def first(batch: Batch) -> list[Outcome]:
         return [
