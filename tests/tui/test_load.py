@@ -1,6 +1,5 @@
 """Five thousand events a second: the event loop stays free, the memory bounded, the picture
-consistent. The limits are loose, for machines that do other things as well;
-`python -m bench.application` measures."""
+consistent. The limits are loose, for slow machines; `python -m bench.application` measures."""
 
 from __future__ import annotations
 
@@ -49,10 +48,12 @@ async def feed(store: Store) -> int:
 
 
 async def measure(pauses: list[float]) -> None:
+    """How long the loop works between two turns: in time of the processor, since what others do on
+    this machine is none of its fault."""
     while True:
-        began = time.perf_counter()
+        began = time.thread_time()
         await asyncio.sleep(0.005)
-        pauses.append(time.perf_counter() - began - 0.005)
+        pauses.append(time.thread_time() - began)
 
 
 async def test_the_loop_stays_free_and_the_list_exact(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ async def test_the_loop_stays_free_and_the_list_exact(tmp_path: Path) -> None:
         assert screen.event_list.count == min(told, 20_000)
         assert len(list(store.rows())) <= 20_000
         pauses.sort()
-        assert pauses[int(len(pauses) * 0.99)] < 0.25
+        assert pauses[int(len(pauses) * 0.99)] < 0.1
         # Held still, the picture stays what it was while new events come in.
         await pilot.press("space", "up")
         row = screen.event_list.current
