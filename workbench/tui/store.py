@@ -34,8 +34,8 @@ __all__ = ["Store"]
 
 _MAX_BYTES = 64 * 1024 * 1024
 """Event data kept, and about so much again of requests and answers."""
-_MAX_WAITING = 50_000
-"""Events in notices put aside before they are absorbed where they arrive."""
+_MAX_WAITING = 20_000
+"""Events in notices put aside; beyond them as many are taken in, where they arrive, as came."""
 _RECORD_COST = 4
 """A decoded record takes about so many times the bytes of its text."""
 
@@ -82,8 +82,8 @@ class Store:
         self._notices.append((self.log.now(), notice))
         if isinstance(notice, EventsReceived):
             self._waiting += len(notice.events)
-            if self._waiting > _MAX_WAITING:
-                self.absorb()
+            while self._waiting > _MAX_WAITING:
+                self._take_next()
 
     # -- the screens' side -------------------------------------------------------------------
 
@@ -128,15 +128,18 @@ class Store:
 
     def absorb(self, seconds: float = math.inf) -> None:
         """Turn what was put aside into rows, for about so long at most."""
-        notices, now = self._notices, time.perf_counter
+        now = time.perf_counter
         end = now() + seconds
-        while notices:
-            self._told, notice = notices.popleft()
-            if isinstance(notice, EventsReceived):
-                self._waiting -= len(notice.events)
-            self._take(notice)
+        while self._notices:
+            self._take_next()
             if now() >= end:
                 break
+
+    def _take_next(self) -> None:
+        self._told, notice = self._notices.popleft()
+        if isinstance(notice, EventsReceived):
+            self._waiting -= len(notice.events)
+        self._take(notice)
 
     def settled_up_to(self, floor: int) -> None:
         """Mark events that were only looked at in the stream: a durable's ack floor is all that is
