@@ -8,6 +8,7 @@ tested without a server. The runner (`workbench.engine.engine`) does what it say
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from workbench.engine.unit import Ticket, Unit, Visit, request_fault
 from workbench.errors import RenderError
 from workbench.model import (
     Answer,
+    Attempt,
     Batch,
     Event,
     FailedBatch,
@@ -339,11 +341,14 @@ class Core:
     ) -> None:
         """Keep events of one record each, refused at their first try; each with its place in the
         answer. What `_returned` comes to for them, for the flow in which all fail."""
-        wall = self._wall()
+        wall, results = self._wall(), answer.results
         self.held_records -= len(refused)
+        attempt: Attempt | None = None
         for visit, outcome, offset in refused:
             self.counters.failed(outcome.code, stage.name)
-            failed = failure.refused_visit(visit, self.flow, wall, outcome, answer, offset)
+            if attempt is None or attempt.results != results[offset : offset + 1]:
+                attempt = failure.attempt_of(visit, answer, offset, wall)
+            failed = failure.refused_visit(visit, self.flow, wall, outcome, attempt)
             self.ledger.keep(visit.event, [failed])
 
     def _returned(
@@ -447,9 +452,9 @@ class Core:
             assert isinstance(decision, GiveUp)
             if fate.kind in ("", "exhausted"):
                 fate.kind, fate.reason = decision.kind, decision.reason
-            for outcome in outcomes:
-                if outcome is not None and not isinstance(outcome, Written):
-                    self.counters.failed(outcome.code, visit.stage.name)
+            codes = [o.code for o in outcomes if o is not None and not isinstance(o, Written)]
+            for code, count in Counter(codes).items():
+                self.counters.failed(code, visit.stage.name, count)
             visit.stage.lanes.leave(unit, ready)
         self._close_unit(unit, now)
 

@@ -91,7 +91,7 @@ def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:
 
 
 def refused_visit(
-    visit: Visit, flow: str, now: float, outcome: Refused, answer: Answer, offset: int
+    visit: Visit, flow: str, now: float, outcome: Refused, attempt: Attempt
 ) -> FailedBatch:
     """`failed_visit` for a visit of one record that was refused at its first try."""
     return _failed(
@@ -102,7 +102,7 @@ def refused_visit(
         kind="refused",
         reason=f"{outcome.code}: {outcome.message}",
         records=(_failed_record(0, visit.all[0], outcome),),
-        attempts=(attempt_of(visit, answer, offset, now),),
+        attempts=(attempt,),
     )
 
 

@@ -23,6 +23,7 @@ from workbench.model import (
     EntryPage,
     EntrySummary,
     FailedBatch,
+    FailedText,
     rival_id,
 )
 
@@ -47,6 +48,7 @@ class FileStore:
         self._read_to = 0
         self._file_id = (0, 0)
         self._turn = threading.Lock()
+        self._text = FailedText()
 
     async def store(self, batches: Sequence[FailedBatch]) -> None:
         """Append, fsync, return.
@@ -168,7 +170,7 @@ class FileStore:
         if not entries:
             return
         descriptor, size = file.fileno(), self._read_to
-        lines = [entry.encode() + b"\n" for entry in entries]
+        lines = [entry.encode(self._text.of(entry.batch)) + b"\n" for entry in entries]
         view = memoryview(b"".join(lines))
         try:
             os.ftruncate(descriptor, size)  # a line torn by a crash

@@ -36,6 +36,7 @@ from workbench.model import (
     EntrySummary,
     Event,
     FailedBatch,
+    FailedText,
     rival_id,
     safe_name,
 )
@@ -85,6 +86,7 @@ class JetStreamFailedStore:
         self._connection = connection
         self._stream = FailedStream(connection, stream, max_age_seconds, replicas)
         self._turns = asyncio.Semaphore(_STORES_AT_ONCE)
+        self._text = FailedText()
         # By id: revision, and how many records failed if it is open
         self._counted: dict[str, tuple[int, int | None]] = {}
         self._counted_to = 0
@@ -268,7 +270,7 @@ class JetStreamFailedStore:
     def _writes(self, entry: Entry, revision: int) -> tuple[Write, list[Write]]:
         """The head that makes an entry true, and what must be stored before it."""
         base = self._place_of(entry.id)
-        text = codec.encode(entry.batch.without_data())
+        text = self._text.of(entry.batch)
         room = min(SMALL_BYTES, self._connection.max_payload - 1024)
         if len(text) + len(entry.batch.data) < room:
             whole = entry.encode(text)
@@ -315,7 +317,7 @@ class JetStreamFailedStore:
         return self._place_of(id)
 
     def _place_of(self, id: str) -> str:
-        _, _, flow, task, *_ = id.split(".")
+        flow, task = id.split(".", 4)[2:4]
         return f"{self._stream.prefix}.{flow}.{task}.{id.replace('.', '~')}"
 
     def _subject_of(self, wanted: EntryFilter) -> str:

@@ -17,6 +17,7 @@ from workbench.model.failed import (
     rival_id,
     safe_name,
 )
+from workbench.model.failed_text import FailedText
 from workbench.model.record import (
     AllWritten,
     Answer,
@@ -56,6 +57,7 @@ __all__ = [
     "Exchange",
     "FailedBatch",
     "FailedRecord",
+    "FailedText",
     "Group",
     "Limits",
     "Nak",

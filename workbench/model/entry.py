@@ -206,11 +206,12 @@ class Entry:
         """The failed batch's JSON object with the entry's own fields beside it."""
         return {**self.batch.to_json(), "entry": self.head_json()}
 
-    def encode(self, batch: bytes | None = None) -> bytes:
-        """The text of `to_json`; `batch` is that of `FailedBatch.without_data`, if it is made."""
-        text = codec.encode(self.batch.without_data()) if batch is None else batch
-        data, head = base64.b64encode(self.batch.data), codec.encode(self.head_json())
-        return b'%b,"data_base64":"%b","entry":%b}' % (text[:-1], data, head)
+    def encode(self, batch: bytes) -> bytes:
+        """The text of `to_json`; `batch` is that of the failed batch without its data."""
+        data = base64.b64encode(self.batch.data)
+        is_fresh = self.state == "open" and self.claim is None and not self.history
+        head = _FRESH if is_fresh else codec.encode(self.head_json())
+        return b'%b,"data_base64":"%b","entry":%b}' % (batch[:-1], data, head)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], revision: int = 0) -> Entry:
@@ -258,3 +259,7 @@ def _same(attempt: Attempt) -> tuple[Any, ...]:
 
 def _object(value: Claim | Deed) -> dict[str, Any]:
     return {item.name: getattr(value, item.name) for item in fields(value)}
+
+
+_FRESH = codec.encode({"state": "open", "claim": None, "history": []})
+"""The head of an entry that nobody has had in hand yet."""

@@ -149,10 +149,16 @@ class FailedBatch:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the event's bytes as base64 under `data_base64`."""
-        return {**self.without_data(), "data_base64": base64.b64encode(self.data).decode()}
+        return {
+            **self.facts(),
+            "settings": self.settings,
+            "records": [record.to_json() for record in self.records],
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+            "data_base64": base64.b64encode(self.data).decode(),
+        }
 
-    def without_data(self) -> dict[str, Any]:
-        """What `to_json` gives but for the event's bytes."""
+    def facts(self) -> dict[str, Any]:
+        """What `to_json` gives but for data, settings, records and attempts."""
         return {
             "version": 1,
             "id": self.id,
@@ -167,12 +173,9 @@ class FailedBatch:
             "timestamp": self.timestamp,
             "headers": self.headers,
             "digest": self.digest,
-            "settings": self.settings,
             "failed_at": self.failed_at,
             "input": self.input,
             "origin": self.origin,
-            "records": [record.to_json() for record in self.records],
-            "attempts": [attempt.to_json() for attempt in self.attempts],
         }
 
     @classmethod

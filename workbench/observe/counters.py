@@ -44,10 +44,10 @@ class Counters:
         self.api_used = 0
         self.api_limit = 0
 
-    def failed(self, code: str, task: str) -> None:
-        """Count one more record of `task` that is given up with `code`."""
+    def failed(self, code: str, task: str, count: int = 1) -> None:
+        """Count so many more records of `task` that are given up with `code`."""
         key = (task, code)
-        self.failures[key] = self.failures.get(key, 0) + 1
+        self.failures[key] = self.failures.get(key, 0) + count
 
     @property
     def settled(self) -> int:
