@@ -16,7 +16,7 @@ from workbench.app.failed_desk import FailedDesk
 from workbench.app.flow_book import FlowBook
 from workbench.app.settings import Settings
 from workbench.errors import ClaimedError, DeadLetterError, DeadLetterRefused, NotKeptError
-from workbench.failed import Claimant, FailedStore, FileStore
+from workbench.failed import Claimant, FailedStore, FileStore, file_store
 from workbench.jetstream import Connection, JetStreamFailedStore, connect
 from workbench.model import (
     Attempt,
@@ -69,7 +69,9 @@ def attempt(time: str) -> Attempt:
     return Attempt(f"2026-11-23T{time}.000+00:00", "POST /composite", 200, ({"success": False},))
 
 
-@pytest.fixture(params=["memory", "file", "jetstream", "jetstream of nats-server 2.10"])
+@pytest.fixture(
+    params=["memory", "file", "compacted file", "jetstream", "jetstream of nats-server 2.10"]
+)
 async def store(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -78,7 +80,9 @@ async def store(
 ) -> AsyncIterator[FailedStore]:
     if request.param == "memory":
         yield MemoryFailedStore()
-    elif request.param == "file":
+    elif "file" in request.param:
+        if "compacted" in request.param:  # as often as it can be
+            monkeypatch.setattr(file_store, "COMPACT_FROM_BYTES", 0)
         yield FileStore(tmp_path / "failed.jsonl")
     else:
         if "2.10" in request.param:  # what newer servers offer is then not used
