@@ -11,7 +11,7 @@ from typing import Any
 from workbench.app.opening import TaskSink, sink_of, stage_spec
 from workbench.app.replay_choice import Choice
 from workbench.engine import Core, Gate
-from workbench.model import Answer, Event, Record, Written
+from workbench.model import Answer, Event, Record, Written, counted
 
 __all__ = ["Difference", "Plan", "PlannedRequest", "Planner"]
 
@@ -71,13 +71,11 @@ class Plan:
 
     def sentence(self) -> str:
         """All of it in one line."""
-        what = ", ".join(
-            f"{name}: {_counted(count, 'record', 'records')}" for name, count in self.what.items()
-        )
+        what = ", ".join(f"{name}: {counted(count, 'record')}" for name, count in self.what.items())
         text = (
-            f"{_counted(self.entries, 'entry', 'entries')}, "
-            f"{_counted(self.records, 'record', 'records')} in "
-            f"{_counted(self.requests, 'request', 'requests')}" + (f" ({what})" if what else "")
+            f"{counted(self.entries, 'entry', 'entries')}, "
+            f"{counted(self.records, 'record')} in "
+            f"{counted(self.requests, 'request')}" + (f" ({what})" if what else "")
         )
         if self.later:
             text += f", then {', '.join(self.later)} with the results"
@@ -90,7 +88,7 @@ class Plan:
                 f"{left:,} are left"
             )
         if self.skipped:
-            text += f"; {_counted(len(self.skipped), 'entry is', 'entries are')} left alone"
+            text += f"; {counted(len(self.skipped), 'entry is', 'entries are')} left alone"
         return text
 
 
@@ -168,7 +166,3 @@ def _what(choice: Choice) -> str:
     operation = getattr(choice.task, "operation", "publish")
     target = getattr(choice.task, "sobject_type", "") or getattr(choice.task, "topic", "")
     return f"{operation} {target}"
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

@@ -11,6 +11,7 @@ from workbench.app.settings import Settings
 from workbench.cli import exits
 from workbench.cli.options import Target, flow_argument, target_options, with_settings
 from workbench.errors import Problem, SettingsError
+from workbench.model import counted
 
 __all__ = ["command"]
 
@@ -64,13 +65,10 @@ def _check(flows: Sequence[Path], form: str, settings: Settings) -> int:
 
 
 def _summary(files: int, problems: Sequence[Problem]) -> str:
-    def count(number: int, noun: str) -> str:
-        return f"{number} {noun}" + ("" if number == 1 else "s")
-
     severities = [problem.severity for problem in problems]
     nouns = {"error": "error", "warning": "warning", "info": "note"}
-    said = [count(severities.count(s), noun) for s, noun in nouns.items() if s in severities]
-    return f"{count(files, 'file')}: {', '.join(said) or 'no problems'}"
+    said = [counted(severities.count(s), noun) for s, noun in nouns.items() if s in severities]
+    return f"{counted(files, 'file')}: {', '.join(said) or 'no problems'}"
 
 
 def _say_text(problems: Sequence[Problem]) -> None:

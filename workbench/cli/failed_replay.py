@@ -19,7 +19,7 @@ from workbench.cli.failed_options import (
 )
 from workbench.codec import decode, encode_pretty
 from workbench.errors import SettingsError
-from workbench.model import EntryFilter
+from workbench.model import EntryFilter, counted
 
 if TYPE_CHECKING:
     from workbench.app.failed_desk import FailedDesk
@@ -223,7 +223,13 @@ class _Session:
         items = await editable(self.desk, ids, self.request)
         text = encode_pretty(items) + "\n"
         while True:
-            changed = click.edit(text, extension=".json", require_save=False)
+            try:
+                changed = click.edit(text, extension=".json", require_save=False)
+            except click.ClickException as error:
+                raise SettingsError(
+                    f"nothing was changed, as the editor failed ({error.message}): set $EDITOR to "
+                    "one that runs in this terminal"
+                ) from error
             try:
                 edits = edited(items, changed if changed is not None else text)
                 break
@@ -259,8 +265,8 @@ def _say_plan(plan: Plan, is_json: bool) -> None:
         return
     for number, request in enumerate(plan.shown, 1):
         click.echo(
-            f"# task {request.task}: request {number} of {plan.requests}, {request.records} records"
-            f"\n{request.method} {request.target}\n"
+            f"# task {request.task}: request {number} of {plan.requests}, "
+            f"{counted(request.records, 'record')}\n{request.method} {request.target}\n"
         )
         if request.body:
             click.echo(_readable(request.body) + "\n")

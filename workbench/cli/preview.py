@@ -12,6 +12,7 @@ from workbench.app.settings import Settings
 from workbench.cli import exits
 from workbench.cli.headers import parse_header
 from workbench.cli.options import Target, target_options, with_settings
+from workbench.model import counted
 
 if TYPE_CHECKING:
     from workbench.app.preview import PreviewedRequest
@@ -91,7 +92,8 @@ def _preview(
 def _say_request(item: PreviewedRequest, which: str) -> None:
     request = item.request
     click.echo(
-        f"# task {item.task}: {which}, {item.records} records, {len(request.body)} bytes\n"
+        f"# task {item.task}: {which}, {counted(item.records, 'record')}, "
+        f"{counted(len(request.body), 'byte')}\n"
         f"{request.method} {request.target}"
     )
     for name, value in request.headers.items():

@@ -98,7 +98,9 @@ def _pointer(tokens: Sequence[str]) -> str:
 
 
 def _index(holder: list[Any], token: str, *, is_new: bool) -> int:
-    index = len(holder) if token == "-" and is_new else int(token)
+    if not token.isdecimal() and not (token == "-" and is_new):
+        raise ValueError(f"{token} is no place in a list")
+    index = int(token) if token.isdecimal() else len(holder)
     if not 0 <= index < len(holder) + is_new:
         raise IndexError(f"there is no element {token}")
     return index
@@ -110,7 +112,7 @@ def _find(document: Any, path: Sequence[str]) -> Any:
             document = document[_index(document, token, is_new=False)]
         elif isinstance(document, dict):
             if token not in document:
-                raise KeyError(f"there is no {token}")
+                raise ValueError(f"there is no {token}")
             document = document[token]
         else:
             raise ValueError(f"{token} is below a plain value")
@@ -129,7 +131,7 @@ def _put(document: Any, path: Sequence[str], value: Any, *, is_new: bool) -> Any
             holder[index] = value
     elif isinstance(holder, dict):
         if not is_new and token not in holder:
-            raise KeyError(f"there is no {token}")
+            raise ValueError(f"there is no {token}")
         holder[token] = value
     else:
         raise ValueError(f"{token} is below a plain value")

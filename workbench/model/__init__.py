@@ -1,5 +1,6 @@
 """Frozen values that every layer speaks: events, records, batches, outcomes, failed batches."""
 
+from workbench.model.counting import counted
 from workbench.model.entry import Claim, Deed, Entry
 from workbench.model.entry_list import (
     EntryCounts,
@@ -71,6 +72,7 @@ __all__ = [
     "Unknown",
     "Unsent",
     "Written",
+    "counted",
     "failed_id",
     "rival_id",
     "safe_name",

@@ -54,17 +54,17 @@ def test_all_operations(operation: dict[str, Any], expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation",
+    ("operation", "said"),
     [
-        {"op": "remove", "path": "/c"},
-        {"op": "replace", "path": "/a/7", "value": 1},
-        {"op": "add", "path": "/a/x", "value": 1},
-        {"op": "add", "path": "/a/0/b", "value": 1},
-        {"op": "test", "path": "/a/0", "value": 2},
+        ({"op": "remove", "path": "/c"}, "there is no c"),
+        ({"op": "replace", "path": "/a/7", "value": 1}, "there is no element 7"),
+        ({"op": "add", "path": "/a/x", "value": 1}, "x is no place in a list"),
+        ({"op": "add", "path": "/a/0/b", "value": 1}, "b is below a plain value"),
+        ({"op": "test", "path": "/a/0", "value": 2}, "the value is another"),
     ],
 )
-def test_what_does_not_fit_is_told(operation: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="the patch does not fit"):
+def test_what_does_not_fit_is_told(operation: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=f"the patch does not fit: [^']*: {said}$"):
         patch.apply([operation], {"a": [1]})
 
 
