@@ -24,7 +24,7 @@ ATTEMPTS = st.builds(
     st.none() | TEXT, TEXT, st.lists(OBJECTS, max_size=1),
 )  # fmt: skip
 BATCHES = st.builds(
-    FailedBatch, *[TEXT] * 7, st.integers(1), st.integers(1), TEXT,
+    FailedBatch, *[TEXT] * 7, st.integers(1, 2**63), st.integers(1, 99), TEXT,
     st.dictionaries(TEXT, TEXT, max_size=2), st.binary(max_size=9), TEXT, OBJECTS,
     st.lists(RECORDS, max_size=3).map(tuple), st.lists(ATTEMPTS, max_size=3).map(tuple), TEXT,
     VALUES, OBJECTS,
