@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["start"]
 
-_COLLECTING = (2_000, 3, 10_000)
+_COLLECTING = (2_000, 3, 400)
 """Thresholds of the garbage collector. Rows are many and live long, but hold no cycles: each
 collection costs by what is looked at, so the young ones are small (some 3 ms at 5,000 events a
-second, where 25,000 objects at once took 16) and a full one, a third of a second then, is rare."""
+second, where 25,000 objects at once took 16) and a full one, some tenths of a second then, comes
+every half minute or so: what dies in cycles would otherwise pile up."""
 
 
 async def start(

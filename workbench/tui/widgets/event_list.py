@@ -64,6 +64,12 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, EventList.Moved)
 
+    class HeldOrNot(Message):
+        """It holds still now, or follows again."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, EventList.HeldOrNot)
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.shown = ShownRows(None)
@@ -139,10 +145,12 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         """Hold still at this row."""
         if self.is_following:
             self.shown.hold()
+            self.post_message(self.HeldOrNot())
 
     def action_follow(self) -> None:
         """Follow the newest row."""
         self.shown.follow()
+        self.post_message(self.HeldOrNot())
         self.measure()
         self._go_to_end()
         self.refresh()

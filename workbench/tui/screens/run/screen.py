@@ -289,11 +289,12 @@ class RunScreen(PlaceScreen):
             self._show_details()
         else:
             self.event_list.action_follow()
-        self._title()
-        self.refresh_bindings()
 
     def action_follow(self) -> None:
         self.event_list.action_follow()
+
+    @on(EventList.HeldOrNot)
+    def _held_or_not(self) -> None:
         self._title()
         self.refresh_bindings()
 
