@@ -88,6 +88,8 @@ class Terminal:
         wanted = re.compile(pattern.encode())
         deadline = time.perf_counter() + timeout
         while (found := wanted.search(self.shown, start)) is None:
+            # Only what is new is looked at again: a slow reader would hold the program up.
+            start = max(start, len(self.shown) - 400)
             self._news.clear()
             left = deadline - time.perf_counter()
             if left <= 0 or self.process.poll() is not None:
@@ -215,6 +217,7 @@ async def press_keys(terminal: Terminal, seconds: float) -> dict[str, list[float
         for _ in range(8):
             await press("move", "\x1b[A", _CURSOR.replace(r"(\d+)", rf"(?!{row} )(\d+)"))
             row = (await terminal.last(_CURSOR, start))[1].decode()
+            start = max(start, len(terminal.shown) - 4_000)
         await press("follow", "\x1b[F", "following")
         for typed in ("/", "b"):
             await press("filter", typed, {"/": "ode:LOCK", "b": "match b"}[typed])

@@ -286,7 +286,7 @@ class RunScreen(PlaceScreen):
     def action_freeze(self) -> None:
         if self.event_list.is_following:
             self.event_list.freeze()
-            self._show_details()
+            self._follow_up(0.0)
         else:
             self.event_list.action_follow()
 
