@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -57,6 +57,16 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
             self._styled = self._theme
             return super().render_lines(crop)
         return Widget.render_lines(self, crop)
+
+    def _refresh_size(self) -> None:
+        # Assigned, the virtual size would have the whole screen laid out anew, as in
+        # `RowList.measure`; only a scroll bar that comes or goes needs that, and asks for it.
+        if not self.is_mounted:
+            super()._refresh_size()
+            return
+        size = Size(0, self.wrapped_document.height)
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
 
     def show(self, text: str, *, copied: str | None = None) -> None:
         """Show a text; `copied` is what copy takes instead, where that is something else."""

@@ -16,6 +16,9 @@ from workbench.tui.store import Store
 __all__ = ["RecordList"]
 
 _MOST = 2_000
+_MOST_REPLACED = 20
+"""Lines changed where they stand: as many new ones have the whole screen laid out anew, which takes
+longer than a key may wait."""
 _TONES = {
     "written": "$text-success",
     "REFUSED": "bold $text-error",
@@ -52,11 +55,16 @@ answer too.
         if lines == self._drawn:
             self.highlighted = at if lines else None
             return
-        self._drawn = lines
+        drawn, self._drawn = self._drawn, lines
         more = f"  ({_MOST:,} shown)" if len(records) > _MOST else ""
         self.border_title = f"Records {len(records):,}{more}" if records else "Records"
-        self.clear_options()
-        self.add_options([Option(_line(*line)) for line in lines])
+        if len(lines) == len(drawn) <= _MOST_REPLACED:
+            for place, line in enumerate(lines):
+                if line != drawn[place]:
+                    self.replace_option_prompt_at_index(place, _line(*line))
+        else:
+            self.clear_options()
+            self.add_options([Option(_line(*line)) for line in lines])
         self.highlighted = at if lines else None
 
     @property
