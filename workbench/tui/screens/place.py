@@ -9,6 +9,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 
+from workbench.tui.compositor import PaneCompositor
 from workbench.tui.files import OpenFile
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.status_bar import Part, StatusBar
@@ -32,6 +33,10 @@ class PlaceScreen(Screen[None]):
     ALLOW_IN_MAXIMIZED_VIEW = "StatusBar, KeyBar"
     PURPOSE: ClassVar[str] = ""
     """What the place is for, in a sentence for the help."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = PaneCompositor()
 
     @property
     def workbench(self) -> WorkbenchApp:
