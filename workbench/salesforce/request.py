@@ -268,7 +268,16 @@ def reference_ids(record: Record) -> list[str]:
     return found
 
 
+_WINDOW_BITS = 16 + 13
+"""A gzip stream whose window is 8 kB: records repeat what the record before them said."""
+_MEMORY_LEVEL = 6
+
+
 def compressed(body: bytes) -> bytes:
-    """The body as a gzip stream at level 1: a sixth of the size for 70 microseconds per 30 kB."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    """The body as a gzip stream at level 1: a quarter of the size for 200 contacts.
+
+    With zlib's usual window and tables, which it makes and clears for each body, it takes half as
+    long again and comes to the same size.
+    """
+    packer = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
     return packer.compress(body) + packer.flush()
