@@ -218,7 +218,7 @@ async def press_keys(terminal: Terminal, seconds: float) -> dict[str, list[float
         for _ in range(8):
             await press("move", "\x1b[A", _CURSOR.replace(r"(\d+)", rf"(?!{row} )(\d+)"))
             row = (await terminal.last(_CURSOR, start))[1].decode()
-            start = max(start, len(terminal.shown) - 4_000)
+            start = max(start, len(terminal.shown) - 100_000)
         await press("follow", "\x1b[F", "following")
         for typed in ("/", "b"):
             await press("filter", typed, {"/": "ode:LOCK", "b": "match b"}[typed])

@@ -13,8 +13,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.support import NASTY, FakeDesk, application, opened, write_flow
+from tests.tui.test_parts import events
+from workbench.observe import EventsReceived
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.screens.run.screen import RunScreen
+from workbench.tui.store import Store
 from workbench.tui.widgets.dialogs import AskDialog, ConfirmDialog
 
 SIZE = (120, 40)
@@ -96,6 +99,23 @@ async def test_the_list_follows_until_it_is_held(tmp_path: Path) -> None:
         await pilot.press("up")
         assert not events.is_following
         assert events.current.sequence == 79
+
+
+async def test_holding_keeps_the_cursor_in_view_though_rows_came_and_went_since_it_was_drawn(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "ada") as (_pilot, _desk, screen):
+        store, listed = Store(100), screen.event_list
+        store.notify(EventsReceived("f", events(*range(1, 101))))
+        store.absorb()
+        listed.store = store
+        chosen = listed.current
+        store.notify(EventsReceived("f", events(*range(101, 151))))
+        store.absorb()
+        listed.freeze()
+        assert chosen is not None
+        assert listed.current is chosen
+        assert listed.place in listed.places_in_view
 
 
 async def test_filters_work_while_held_and_while_running(tmp_path: Path) -> None:

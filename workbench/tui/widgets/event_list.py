@@ -145,6 +145,11 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         """Hold still at this row."""
         if self.is_following:
             self.shown.hold()
+            # Rows may have come, and others gone, since the list was drawn: the same places hold
+            # other rows now.
+            self.measure()
+            self.keep_in_view()
+            self.refresh()
             self.post_message(self.HeldOrNot())
 
     def action_follow(self) -> None:
