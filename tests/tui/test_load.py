@@ -47,13 +47,13 @@ async def feed(store: Store) -> int:
     return told
 
 
-async def measure(pauses: list[float]) -> None:
-    """How long the loop works between two turns: in time of the processor, since what others do on
-    this machine is none of its fault."""
+async def measure(pauses: list[float], worked: list[float]) -> None:
+    """How long the loop is away between two turns, and how much of that it works itself."""
     while True:
-        began = time.thread_time()
+        began, processor = time.perf_counter(), time.thread_time()
         await asyncio.sleep(0.005)
-        pauses.append(time.thread_time() - began)
+        pauses.append(time.perf_counter() - began - 0.005)
+        worked.append(time.thread_time() - processor)
 
 
 async def test_the_loop_stays_free_and_the_list_exact(tmp_path: Path) -> None:
@@ -65,7 +65,8 @@ async def test_the_loop_stays_free_and_the_list_exact(tmp_path: Path) -> None:
         store = app.runs.store_of(app.path)
         assert store is not None
         pauses: list[float] = []
-        measuring = asyncio.create_task(measure(pauses))
+        worked: list[float] = []
+        measuring = asyncio.create_task(measure(pauses, worked))
         told = await feed(store)
         measuring.cancel()
         store.absorb()
@@ -76,7 +77,9 @@ async def test_the_loop_stays_free_and_the_list_exact(tmp_path: Path) -> None:
         assert screen.event_list.count == min(told, 20_000)
         assert len(list(store.rows())) <= 20_000
         pauses.sort()
-        assert pauses[int(len(pauses) * 0.99)] < 0.1
+        worked.sort()
+        assert pauses[int(len(pauses) * 0.99)] < 0.25
+        assert worked[int(len(worked) * 0.99)] < 0.1
         # Held still, the picture stays what it was while new events come in.
         await pilot.press("space", "up")
         row = screen.event_list.current

@@ -127,9 +127,9 @@ def laughs(kind: str) -> str:
     ids=lambda value: repr(value)[:24],
 )
 def test_what_is_no_flow_file_gets_one_clear_error_soon(text: str | bytes, code: str) -> None:
-    begin = time.process_time()
+    begin = time.perf_counter()
     found = errors(text)
-    assert time.process_time() - begin < 1
+    assert time.perf_counter() - begin < 1
     assert [problem.code for problem in found] == [code]
     assert found[0].line >= 1
     assert found[0].column >= 1
@@ -148,9 +148,9 @@ def test_what_a_problem_quotes_is_bounded_and_obeyed_by_no_terminal() -> None:
 
 def test_a_file_with_thousands_of_problems_is_told_soon() -> None:
     many = "".join(f"  - loog{index}:\n" for index in range(10_000))
-    begin = time.process_time()
+    begin = time.perf_counter()
     assert len(errors("flow:\n  name: x\n  tasks:\n" + many)) == 10_000
-    assert time.process_time() - begin < 5
+    assert time.perf_counter() - begin < 5
 
 
 def test_an_unquoted_template_is_mended_by_quotes() -> None:
