@@ -3,7 +3,7 @@
 This is httpcore2's documented extension point
 (https://www.encode.io/httpcore/network-backends/, 2026-11-28). Its ready-made backend goes through
 anyio and writes head and body of a request apart; with this one a request leaves in one system
-call, and the whole exchange costs about half the CPU time.
+call, for less CPU time.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def _wake(future: asyncio.Future[None] | None) -> None:
 
 
 async def _within(seconds: float | None, future: asyncio.Future[None]) -> None:
-    """Wait for a future; a timer costs a tenth of an `asyncio.timeout`.
+    """Wait for a future; a bare timer is cheaper than an `asyncio.timeout`.
 
     Raises:
         TimeoutError: it was not done in time.

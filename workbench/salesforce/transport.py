@@ -1,8 +1,8 @@
 """The border to the HTTP client: connections, and one place where its exceptions are translated.
 
-The client is httpcore2, the lower half of httpx2. The upper half's models and its pool cost as much
-CPU time as sending, and what they are for is of no use here: redirects must never be followed with
-a token, there are no cookies, and every answer is read to its end. It takes about 50 ms to import,
+The client is httpcore2, the lower half of httpx2. The upper half's models and its pool cost much
+CPU time, and what they are for is of no use here: redirects must never be followed with
+a token, there are no cookies, and every answer is read to its end. It is slow to import,
 so it is imported when the first request leaves.
 """
 

@@ -16,7 +16,7 @@ class PaneCompositor(Compositor):
 
     Textual asks every widget whose container meets the changed region for all its lines: here the
     whole screen, for each frame of a list that follows. This one asks those that meet the region
-    themselves, and for the lines within it, which takes half as long. `textual` is pinned, since
+    themselves, and for the lines within it, which are fewer. `textual` is pinned, since
     this is inside it; a Textual that looks at the widgets' own regions makes it superfluous.
     """
 
