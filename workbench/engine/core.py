@@ -343,12 +343,14 @@ class Core:
         answer. What `_returned` comes to for them, for the flow in which all fail."""
         wall, results = self._wall(), answer.results
         self.held_records -= len(refused)
+        failed_at = failure.iso(wall)
         attempt: Attempt | None = None
         for visit, outcome, offset in refused:
             self.counters.failed(outcome.code, stage.name)
-            if attempt is None or attempt.results != results[offset : offset + 1]:
+            result = results[offset : offset + 1]
+            if attempt is None or attempt.results != result:
                 attempt = failure.attempt_of(visit, answer, offset, wall)
-            failed = failure.refused_visit(visit, self.flow, wall, outcome, attempt)
+            failed = failure.refused_visit(visit, self.flow, failed_at, outcome, attempt)
             self.ledger.keep(visit.event, [failed])
 
     def _returned(

@@ -91,18 +91,29 @@ def failed_visit(visit: Visit, flow: str, now: float) -> FailedBatch:
 
 
 def refused_visit(
-    visit: Visit, flow: str, now: float, outcome: Refused, attempt: Attempt
+    visit: Visit, flow: str, now: str, outcome: Refused, attempt: Attempt
 ) -> FailedBatch:
-    """`failed_visit` for a visit of one record that was refused at its first try."""
-    return _failed(
-        visit.event,
-        visit.stage.spec,
+    """`failed_visit` for a visit of one record that was refused at its first try. In the flow in
+    which all fail it is made for every event, so it spells out what `_failed` does for the rest."""
+    event, spec = visit.event, visit.stage.spec
+    return FailedBatch(
+        failed_id(event.stream, event.sequence, flow, spec.name),
         flow,
+        spec.name,
+        "refused",
+        f"{outcome.code}: {outcome.message}",
+        event.subject,
+        event.stream,
+        event.sequence,
+        event.num_delivered,
+        iso(event.timestamp_ns / 1e9),
+        dict(event.headers),
+        event.data,
+        spec.digest,
+        spec.settings,
+        (FailedRecord(0, visit.all[0], "refused", outcome.code, outcome.message, outcome.fields),),
+        (attempt,),
         now,
-        kind="refused",
-        reason=f"{outcome.code}: {outcome.message}",
-        records=(_failed_record(0, visit.all[0], outcome),),
-        attempts=(attempt,),
     )
 
 

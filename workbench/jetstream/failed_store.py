@@ -100,13 +100,10 @@ class JetStreamFailedStore:
             return
         try:
             await self._stream.ensure()
-            latest: dict[str, FailedBatch] = {}
-            twice: list[FailedBatch] = []
-            for batch in batches:
-                if latest.setdefault(batch.id, batch) is not batch:
-                    twice.append(batch)
+            first = {batch.id: batch for batch in reversed(batches)}
+            twice = [batch for batch in batches if first[batch.id] is not batch]
             async with self._turns:
-                known = await self._create([Entry(batch) for batch in latest.values()])
+                known = await self._create([Entry(batch) for batch in reversed(first.values())])
             for start in range(0, len(known), _AGAIN_AT_ONCE):
                 some = known[start : start + _AGAIN_AT_ONCE]
                 await asyncio.gather(*map(self._store_again, some))
@@ -123,8 +120,9 @@ class JetStreamFailedStore:
         """Write entries that are not there; returns those that were."""
         heads: list[Write] = []
         rest: list[Write] = []
+        most = self._connection.max_payload
         for entry in entries:
-            head, more = self._writes(entry, 0)
+            head, more = self._writes(entry, 0, most)
             heads.append(head)
             rest += more
         if rest:
@@ -244,7 +242,7 @@ class JetStreamFailedStore:
             head = Write(old.subject, _head_text(entry, manifest["rest"]), old.sequence)
             more: list[Write] = []
         else:
-            head, more = self._writes(entry, old.sequence)
+            head, more = self._writes(entry, old.sequence, self._connection.max_payload)
         if more:
             for answer in await put_all(self._connection, more):
                 if isinstance(answer, ApiError):
@@ -267,17 +265,18 @@ class JetStreamFailedStore:
 
     # -- messages ----------------------------------------------------------------------------
 
-    def _writes(self, entry: Entry, revision: int) -> tuple[Write, list[Write]]:
-        """The head that makes an entry true, and what must be stored before it."""
+    def _writes(self, entry: Entry, revision: int, most: int) -> tuple[Write, list[Write]]:
+        """The head that makes an entry true, and what must be stored before it; `most` is what one
+        message may hold."""
         base = self._place_of(entry.id)
         text = self._text.of(entry.batch)
-        room = min(SMALL_BYTES, self._connection.max_payload - 1024)
+        room = min(SMALL_BYTES, most - 1024)
         if len(text) + len(entry.batch.data) < room:
             whole = entry.encode(text)
             if len(whole) <= room:
                 return Write(f"{base}.head", whole, revision), []
         generation = str(time.time_ns())
-        size = min(_PART_BYTES, self._connection.max_payload)
+        size = min(_PART_BYTES, most)
         pieces = [text[start : start + size] for start in range(0, len(text), size)]
         writes = [
             Write(f"{base}.{generation}.{number}", piece) for number, piece in enumerate(pieces)

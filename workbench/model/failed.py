@@ -37,8 +37,8 @@ def failed_id(stream: str, sequence: int, flow: str, task: str, branch: str = ""
     `stream.sequence.flow.task`, each made safe by `safe_name`; `branch`, the fifth part, names the
     upstream task where a task with several inputs sees an event more than once.
     """
-    parts = [safe_name(stream), str(sequence), safe_name(flow), safe_name(task)]
-    return ".".join([*parts, safe_name(branch)] if branch else parts)
+    id = f"{safe_name(stream)}.{sequence}.{safe_name(flow)}.{safe_name(task)}"
+    return f"{id}.{safe_name(branch)}" if branch else id
 
 
 def rival_id(batch: FailedBatch) -> str:
@@ -150,16 +150,6 @@ class FailedBatch:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the event's bytes as base64 under `data_base64`."""
         return {
-            **self.facts(),
-            "settings": self.settings,
-            "records": [record.to_json() for record in self.records],
-            "attempts": [attempt.to_json() for attempt in self.attempts],
-            "data_base64": base64.b64encode(self.data).decode(),
-        }
-
-    def facts(self) -> dict[str, Any]:
-        """What `to_json` gives but for data, settings, records and attempts."""
-        return {
             "version": 1,
             "id": self.id,
             "flow": self.flow,
@@ -176,6 +166,10 @@ class FailedBatch:
             "failed_at": self.failed_at,
             "input": self.input,
             "origin": self.origin,
+            "settings": self.settings,
+            "records": [record.to_json() for record in self.records],
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+            "data_base64": base64.b64encode(self.data).decode(),
         }
 
     @classmethod

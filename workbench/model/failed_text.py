@@ -30,8 +30,24 @@ class FailedText:
         """The text of `FailedBatch.to_json`, but for the event's bytes."""
         if batch.settings is not self._settings:
             self._settings, self._settings_text = batch.settings, codec.encode(batch.settings)
-        return b'%b,"settings":%b,"records":[%b],"attempts":[%b]}' % (
-            codec.encode(batch.facts())[:-1],
+        own = {
+            "version": 1,
+            "id": batch.id,
+            "sequence": batch.sequence,
+            "num_delivered": batch.num_delivered,
+            "timestamp": batch.timestamp,
+            "headers": batch.headers,
+            "failed_at": batch.failed_at,
+            "input": batch.input,
+            "origin": batch.origin,
+        }
+        shared = _shared(
+            batch.flow, batch.task, batch.kind, batch.reason, batch.subject, batch.stream,
+            batch.digest,
+        )  # fmt: skip
+        return b'%b,%b,"settings":%b,"records":[%b],"attempts":[%b]}' % (
+            codec.encode(own)[:-1],
+            shared,
             self._settings_text,
             b",".join([_record(record) for record in batch.records]),
             b",".join([self._of_attempt(attempt) for attempt in batch.attempts]),
@@ -41,6 +57,22 @@ class FailedText:
         if attempt is not self._attempt:
             self._attempt, self._attempt_text = attempt, codec.encode(attempt.to_json())
         return self._attempt_text
+
+
+@lru_cache(maxsize=64)
+def _shared(
+    flow: str, task: str, kind: str, reason: str, subject: str, stream: str, digest: str
+) -> bytes:
+    value = {
+        "flow": flow,
+        "task": task,
+        "kind": kind,
+        "reason": reason,
+        "subject": subject,
+        "stream": stream,
+        "digest": digest,
+    }
+    return codec.encode(value)[1:-1]
 
 
 def _record(record: FailedRecord) -> bytes:

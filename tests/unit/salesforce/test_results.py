@@ -68,6 +68,23 @@ def bad(code: str, message: str = "no", **more: Any) -> dict[str, Any]:
     return {"success": False, "errors": [error], **more}
 
 
+REFUSED = {
+    "success": False,
+    "errors": [{"statusCode": "STRING_TOO_LONG", "message": "too long", "fields": ["LastName"]}],
+}
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("rows_told", range(1, 7))
+@pytest.mark.parametrize("row", [REFUSED, {"errorCode": "X", "message": "y"}, {}, None, 1])
+def test_rows_alike_to_the_byte_are_read_as_rows_that_only_mean_the_same(
+    row: Any, rows_told: int, status: int
+) -> None:
+    value = [row] * rows_told
+    tight = Reply(status, {}, json.dumps(value, separators=(",", ":")).encode())
+    assert read(builder(), one(3), tight) == read(builder(), one(3), reply(value, status))
+
+
 class TestCollections:
     def test_every_row_written(self) -> None:
         answer = [good(1, created=True), good(2, created=False), good(3)]
