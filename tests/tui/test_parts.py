@@ -222,11 +222,39 @@ def test_held_rows_outlive_the_store_and_later_ones_join_them_up_to_a_bound() ->
     assert shown.new_rows == 8_900
     assert shown.place_of(8_999) is None
     shown.set_filter(parse_filter("seq:7"))
+    shown.look_back_to(6)
     assert [shown.place_of(6), shown.count] == [0, 1]
     shown.follow()
     assert shown.count == 0
     shown.set_filter(None)
     assert (shown.count, shown.place_of(8_999)) == (100, 99)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_filter_looks_at_the_newest_first_and_at_all_in_the_end(
+    is_held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.tui.shown_rows.MOST_AT_ONCE", 9)
+    store = Store(100)
+    store.notify(EventsReceived("f", events(*range(1, 101))))
+    store.absorb()
+    shown = ShownRows(store)
+    if is_held:
+        shown.hold()
+    shown.set_filter(parse_filter("-seq:95 -seq:3"))
+    assert (shown.count, shown.is_looking) == (8, True)
+    assert shown.look_on() == 9
+    store.notify(EventsReceived("f", events(101, 102)))
+    store.absorb()
+    shown.take(store.take_changed())
+    shown.look_back_to(50)
+    assert shown.place_of(50) is not None
+    while shown.is_looking:
+        shown.look_on()
+    rows = [shown.row_at(place) for place in range(shown.count)]
+    first = 1 if is_held else 3
+    expected = [number for number in range(first, 103) if number not in (3, 95)]
+    assert [row.sequence for row in rows if row] == expected
 
 
 def test_what_was_written_below_while_held_is_left_out_where_some_of_it_is_gone() -> None:

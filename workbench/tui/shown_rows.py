@@ -15,6 +15,9 @@ from workbench.tui.store import Store
 
 __all__ = ["ShownRows"]
 
+MOST_AT_ONCE = 2_000
+"""Rows that a filter looks at in one go: 20,000 would keep a key waiting for 40 ms."""
+
 MOST_BELOW = 5_000
 """Rows that still join those held; later ones are only counted, or memory would have no bound."""
 
@@ -29,6 +32,7 @@ class ShownRows:
         self._held: list[EventRow] | None = None
         self._held_end = 0
         self._first = store.first if store else 0
+        self._unlooked_end = 0  # the filter has not looked at rows before this number yet
 
     # -- following and holding -----------------------------------------------------------------
 
@@ -99,17 +103,51 @@ class ShownRows:
     # -- changes -------------------------------------------------------------------------------
 
     def set_filter(self, chosen: Filter | None) -> None:
-        """Show only rows that it lets through."""
+        """Show only rows that it lets through: the newest at once, older ones by `look_on`."""
         self.filter = chosen
         self._filter_all()
 
     def _filter_all(self) -> None:
-        store, chosen = self.store, self.filter
+        store = self.store
         self._first = store.first if store else 0
-        if store is None or chosen is None:
-            self._numbers = None
-        else:
-            self._numbers = [row.number for row in self.rows() if chosen.matches(row, store)]
+        self._numbers, self._unlooked_end = None, 0
+        if store is not None and self.filter is not None:
+            self._numbers, self._unlooked_end = [], self._end_in_view(store)
+            self.look_on()
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether there are rows that the filter has not looked at yet."""
+        return self.store is not None and self._unlooked_end > self._first_in_view(self.store)
+
+    def look_on(self) -> int:
+        """Let the filter look at some more rows, from the newest to the oldest; how many of them
+        are shown now, before all others."""
+        store, chosen, numbers = self.store, self.filter, self._numbers
+        if store is None or chosen is None or numbers is None or not self.is_looking:
+            return 0
+        start = max(self._first_in_view(store), self._unlooked_end - MOST_AT_ONCE)
+        found = [
+            number
+            for number in range(start, self._unlooked_end)
+            if (row := self.row(number)) is not None and chosen.matches(row, store)
+        ]
+        numbers[:0] = found
+        self._unlooked_end = start
+        return len(found)
+
+    def look_back_to(self, number: int) -> None:
+        """Look on until it is known whether that row is shown."""
+        while self.is_looking and number < self._unlooked_end:
+            self.look_on()
+
+    def _first_in_view(self, store: Store) -> int:
+        return self._held[0].number if self._held else store.first
+
+    def _end_in_view(self, store: Store) -> int:
+        if self._held is None:
+            return store.end
+        return self._held[-1].number + 1 if self._held else store.first
 
     def take(self, changed: set[int]) -> int:
         """Take over that rows of these numbers are new or changed; how many left in front."""
@@ -139,7 +177,7 @@ class ShownRows:
     ) -> None:
         for number in sorted(changed):
             row = self.row(number)
-            if row is None:
+            if row is None or number < self._unlooked_end:
                 continue
             place = bisect_left(numbers, number)
             is_in = place < len(numbers) and numbers[place] == number

@@ -23,6 +23,9 @@ from workbench.tui.widgets.row_list import Cell, RowList
 
 __all__ = ["EventList"]
 
+_LOOK_SECONDS = 1 / 30
+"""Between two looks of a filter at older rows."""
+
 _TONES = {
     "ok": "good",
     "written": "good",
@@ -74,6 +77,7 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         super().__init__(id=id)
         self.shown = ShownRows(None)
         self.cursor: int | None = None
+        self._is_looking = False
 
     # -- what it shows -------------------------------------------------------------------------
 
@@ -99,6 +103,25 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         else:
             self.keep_in_view()
         self.refresh()
+        self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Let the filter look at older rows, a part of them between any two frames."""
+        if self.shown.is_looking and not self._is_looking:
+            self._is_looking = True
+            self.set_timer(_LOOK_SECONDS, self._look_on)
+
+    def _look_on(self) -> None:
+        self._is_looking = False
+        more = self.shown.look_on()
+        if more:
+            self.measure()
+            if self.is_following:
+                self._go_to_end()
+            else:
+                self.scroll_to(y=self.scroll_offset.y + more, animate=False, immediate=True)
+            self.refresh()
+        self._look_soon()
 
     @property
     def count(self) -> int:
@@ -150,6 +173,7 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
             self.measure()
             self.keep_in_view()
             self.refresh()
+            self._look_soon()
             self.post_message(self.HeldOrNot())
 
     def action_follow(self) -> None:
@@ -159,12 +183,14 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         self.measure()
         self._go_to_end()
         self.refresh()
+        self._look_soon()
 
     def go_to(self, number: int) -> bool:
         """Hold still with the cursor on that row; False where it is gone or filtered out."""
         if self.shown.row(number) is None:
             self.shown.hold()  # it came after those that are held
             self.measure()
+        self.shown.look_back_to(number)
         place = self.shown.place_of(number)
         if place is None:
             return False

@@ -36,6 +36,7 @@ from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.text import clip, content
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.diff_view import DiffView
+from workbench.tui.widgets.filter_field import FilterField
 from workbench.tui.widgets.json_view import JsonView
 from workbench.tui.widgets.key_bar import KeyBar
 from workbench.tui.widgets.status_bar import StatusBar
@@ -75,7 +76,7 @@ class FailedScreen(PlaceScreen):
     change_view = query_one("#change", DiffView)
     story_view = query_one("#story", DiffView)
     event_view = query_one("#failed-event", JsonView)
-    filter_field = query_one("#failed-filter", Input)
+    filter_field = query_one("#failed-filter", FilterField)
     note = query_one("#failed-note", Static)
     box = query_one("#replay-box", ReplayBox)
 
@@ -94,7 +95,9 @@ class FailedScreen(PlaceScreen):
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
-        yield Input(id="failed-filter", placeholder="code:REQUIRED field:Title subject:crm.> flow:")
+        yield FilterField(
+            id="failed-filter", placeholder="code:REQUIRED field:Title subject:crm.> flow:"
+        )
         yield Static("", id="failed-note", markup=False)
         entries = EntryList(id="entries")
         change, story, event = (
@@ -130,8 +133,6 @@ class FailedScreen(PlaceScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.filter_field.cursor_blink = False
-        self.filter_field.display = False
         self.note.display = False
         self.group_list.border_title = "Groups"
 
@@ -364,8 +365,7 @@ class FailedScreen(PlaceScreen):
         self._read_soon()
 
     def action_filter(self) -> None:
-        self.filter_field.display = True
-        self.filter_field.focus()
+        self.filter_field.open()
 
     @on(Input.Changed, "#failed-filter")
     def _filtered(self, event: Input.Changed) -> None:
@@ -374,16 +374,14 @@ class FailedScreen(PlaceScreen):
 
     @on(Input.Submitted, "#failed-filter")
     def _filter_done(self) -> None:
-        if not self.filter_field.value:
-            self.filter_field.display = False
         self.entry_list.focus()
 
     def key_escape(self) -> None:
         """Step back: out of the filter, a range, the zoom, the box; then to the list."""
-        if self.filter_field.display:
-            self.filter_field.value = ""
-            self.filter_field.display = False
-        elif self.entry_list.is_ranging:
+        if self.filter_field.clear_filter():
+            self.focus_pane("entries")
+            return
+        if self.entry_list.is_ranging:
             self.entry_list.leave_range()
             self._titles()
         elif self.maximized is not None:

@@ -19,6 +19,7 @@ from workbench.tui.port import Run
 from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.text import clean, clip
 from workbench.tui.widgets.deck import Deck
+from workbench.tui.widgets.filter_field import FilterField
 from workbench.tui.widgets.json_view import JsonView
 from workbench.tui.widgets.key_bar import KeyBar
 from workbench.tui.widgets.status_bar import StatusBar
@@ -56,7 +57,7 @@ class HealthScreen(PlaceScreen):
     nats = query_one("#nats", _Report)
     salesforce = query_one("#salesforce", _Report)
     log_view = query_one("#log", JsonView)
-    filter_field = query_one("#log-filter", Input)
+    filter_field = query_one("#log-filter", FilterField)
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,12 +77,8 @@ class HealthScreen(PlaceScreen):
             tabs=(("nats", "NATS"), ("salesforce", "Salesforce")),
             id="health-body",
         )
-        yield Input(id="log-filter", placeholder="filter the log")
+        yield FilterField(id="log-filter", placeholder="filter the log")
         yield KeyBar()
-
-    def on_mount(self) -> None:
-        self.filter_field.cursor_blink = False
-        self.filter_field.display = False
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -198,8 +195,7 @@ class HealthScreen(PlaceScreen):
             self.refresh_bindings()
 
     def action_filter(self) -> None:
-        self.filter_field.display = True
-        self.filter_field.focus()
+        self.filter_field.open()
 
     @on(Input.Changed, "#log-filter")
     def _filtered(self) -> None:
@@ -207,13 +203,11 @@ class HealthScreen(PlaceScreen):
 
     @on(Input.Submitted, "#log-filter")
     def _filter_done(self) -> None:
-        self.filter_field.display = bool(self.filter_field.value)
         self.log_view.focus()
 
     def key_escape(self) -> None:
         """Clear the filter."""
-        self.filter_field.value = ""
-        self.filter_field.display = False
+        self.filter_field.clear_filter()
         self.log_view.focus()
 
     def action_level(self) -> None:

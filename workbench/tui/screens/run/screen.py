@@ -40,6 +40,7 @@ from workbench.tui.text import clean, clip, content
 from workbench.tui.widgets.deck import Deck
 from workbench.tui.widgets.dialogs import AskDialog
 from workbench.tui.widgets.event_list import EventList
+from workbench.tui.widgets.filter_field import FilterField
 from workbench.tui.widgets.json_view import JsonView
 from workbench.tui.widgets.key_bar import KeyBar
 from workbench.tui.widgets.status_bar import StatusBar
@@ -61,7 +62,7 @@ class RunScreen(PlaceScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
 
     event_list = query_one("#events", EventList)
-    filter_field = query_one("#filter", Input)
+    filter_field = query_one("#filter", FilterField)
     rates = query_one("#rates", RatesPane)
     record_list = query_one("#records", RecordList)
     event_view = query_one("#event", JsonView)
@@ -77,7 +78,7 @@ class RunScreen(PlaceScreen):
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
-        yield Input(id="filter", placeholder="code:LOCK subject:crm. key:42 -state:ok text")
+        yield FilterField(id="filter", placeholder="code:LOCK subject:crm. key:42 -state:ok text")
         events = EventList(id="events")
         views = {name: JsonView(id=name) for name in ("event", "request", "answer")}
         for pane, title in ((events, "Events"), *((v, n.title()) for n, v in views.items())):
@@ -100,10 +101,6 @@ class RunScreen(PlaceScreen):
             id="run-body",
         )
         yield KeyBar()
-
-    def on_mount(self) -> None:
-        self.filter_field.cursor_blink = False
-        self.filter_field.display = False
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -299,8 +296,7 @@ class RunScreen(PlaceScreen):
         self.refresh_bindings()
 
     def action_filter(self) -> None:
-        self.filter_field.display = True
-        self.filter_field.focus()
+        self.filter_field.open()
 
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
@@ -309,15 +305,11 @@ class RunScreen(PlaceScreen):
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self) -> None:
-        if not self.filter_field.value:
-            self.filter_field.display = False
         self.event_list.focus()
 
     def key_escape(self) -> None:
         """Step back: out of the filter, then out of the zoom, then to the list."""
-        if self.filter_field.display:
-            self.filter_field.value = ""
-            self.filter_field.display = False
+        if self.filter_field.clear_filter():
             self.event_list.focus()
         elif self.maximized is not None:
             self.minimize()
