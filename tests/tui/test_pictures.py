@@ -175,6 +175,7 @@ SCENES: dict[str, tuple[str | None, Prepare]] = {
     "run_paused": (FLOW, running(["ada"], "p")),
     "run_nasty": (FLOW, running(list(NASTY), "home", "down")),
     "run_filter": (FLOW, running(NAMES, "slash", *"code:custom", "enter")),
+    "run_filter_typed": (FLOW, running(NAMES, "slash", *"code:custom")),
     "health_empty": (FLOW, edit("f9")),
     "health_failing": (FLOW, running(NAMES, "f9", "t")),
     "help": (FLOW, edit("f1")),

@@ -12,7 +12,8 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from workbench.tui.syntax import install, language
-from workbench.tui.text import MAX_LINE, clean_lines
+from workbench.tui.text import MAX_LINE, clean_lines, content
+from workbench.tui.widgets.sparing import Sparing
 
 __all__ = ["JsonView"]
 
@@ -20,7 +21,7 @@ _MOST_COLOURED = 64 * 1024
 _MOST_SHOWN = 256 * 1024
 
 
-class JsonView(TextArea):
+class JsonView(Sparing, TextArea):
     """Shows text cleaned and clipped; `full_text` is what copy and export take."""
 
     HELP = """
@@ -68,11 +69,17 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
         self.set_reactive(Widget.virtual_size, size)
         self._scroll_update(size)
 
-    def show(self, text: str, *, copied: str | None = None) -> None:
-        """Show a text; `copied` is what copy takes instead, where that is something else."""
+    def show(self, text: str, *, copied: str | None = None, title: str | None = None) -> None:
+        """Show a text; `copied` is what copy takes instead, where that is something else. `title`
+        replaces the pane's."""
         self.copied = text if copied is None else copied
-        if text == self.full_text:
-            return
+        with self.redrawing(self.virtual_size.height if text != self.full_text else 0):
+            if title is not None:
+                self.border_title = content(title)
+            if text != self.full_text:
+                self._load(text)
+
+    def _load(self, text: str) -> None:
         self.full_text = text
         shown = _shortened(clean_lines(text[:_MOST_SHOWN]))
         if len(text) > _MOST_SHOWN:
@@ -81,7 +88,6 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
         if self.language != wanted:
             self.language = wanted
         self.load_text(shown)
-        self.refresh()  # TextArea draws anew by itself only where the number of lines changes
 
     def go_to_line(self, line: int) -> None:
         """Put a line, from 0, at the top."""

@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 from workbench.tui.rows import RecordRow
 from workbench.tui.screens.run.details import record_line
 from workbench.tui.store import Store
+from workbench.tui.widgets.sparing import Sparing
 
 __all__ = ["RecordList"]
 
@@ -27,7 +28,7 @@ _TONES = {
 }
 
 
-class RecordList(OptionList):
+class RecordList(Sparing, OptionList):
     """Posts `Chosen` when the highlight moves to another record."""
 
     HELP = """
@@ -55,9 +56,14 @@ answer too.
         if lines == self._drawn:
             self.highlighted = at if lines else None
             return
+        with self.redrawing(self.virtual_size.height):
+            self._list(lines, len(records))
+            self.highlighted = at if lines else None
+
+    def _list(self, lines: list[tuple[str, str, str]], count: int) -> None:
         drawn, self._drawn = self._drawn, lines
-        more = f"  ({_MOST:,} shown)" if len(records) > _MOST else ""
-        self.border_title = f"Records {len(records):,}{more}" if records else "Records"
+        more = f"  ({_MOST:,} shown)" if count > _MOST else ""
+        self.border_title = f"Records {count:,}{more}" if count else "Records"
         if len(lines) == len(drawn) <= _MOST_REPLACED:
             for place, line in enumerate(lines):
                 if line != drawn[place]:
@@ -65,7 +71,6 @@ answer too.
         else:
             self.clear_options()
             self.add_options([Option(_line(*line)) for line in lines])
-        self.highlighted = at if lines else None
 
     @property
     def record(self) -> RecordRow | None:

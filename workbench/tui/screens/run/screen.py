@@ -75,6 +75,7 @@ class RunScreen(PlaceScreen):
         self.is_whole = False
         self._drawn_store: Store | None = None
         self._wants_detail = False
+        self._undrawn: Iterator[None] = iter(())
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -128,17 +129,19 @@ class RunScreen(PlaceScreen):
             self.event_list.update_rows(changed)
             if self.event_list.cursor in changed:
                 self._wants_detail = True
-        if self._wants_detail and not self.event_list.is_following:
+        if self.event_list.is_following:
+            next(self._undrawn, None)
+        elif self._wants_detail:
             self._follow_up(0.0)
 
     def figures(self) -> None:
-        """Figures, and the panes of a row that is being followed."""
+        """Figures; and that the panes shall show the row that is followed, one with each tick."""
         if self.workbench.elsewhere.is_attached:
             self.rates.show_outside(self.workbench.elsewhere)
         else:
             self.rates.show(self.run_shown, self.store)
-        if self._wants_detail:
-            self._follow_up(0.0)
+        if self._wants_detail and self.event_list.is_following:
+            self._undrawn = self._details()
         self._title()
         self.refresh_bindings()
 
@@ -283,7 +286,6 @@ class RunScreen(PlaceScreen):
     def action_freeze(self) -> None:
         if self.event_list.is_following:
             self.event_list.freeze()
-            self._follow_up(0.0)
         else:
             self.event_list.action_follow()
 
@@ -292,6 +294,8 @@ class RunScreen(PlaceScreen):
 
     @on(EventList.HeldOrNot)
     def _held_or_not(self) -> None:
+        if not self.event_list.is_following:
+            self._follow_up(0.0)
         self._title()
         self.refresh_bindings()
 
@@ -386,8 +390,7 @@ class RunScreen(PlaceScreen):
 
 
 def _show(view: JsonView, detail: Detail) -> None:
-    view.border_title = content(clip(detail.title, 160))
-    view.show(detail.text, copied=detail.copied or detail.text)
+    view.show(detail.text, copied=detail.copied or detail.text, title=clip(detail.title, 160))
 
 
 def _why_nothing(row: EventRow) -> str:
