@@ -166,9 +166,12 @@ def verdict(found: dict[str, dict[str, Any]], events: int, latency: float, in_fl
     print(f"  CPU: {ours['cpu'] / own:.2f} x our source alone + (b)")
     print(f"  rate: {found['script']['seconds'] / ours['seconds']:.2f} x the script (c)")
     if latency:
-        rate = ours["requests"] / ours["seconds"]
+        share, bare_share = (
+            each["requests"] / each["seconds"] / (in_flight / latency)
+            for each in (ours, found["send"])
+        )
         print(
-            f"  requests/s: {rate / (in_flight / latency):.2f} of in_flight / latency   "
+            f"  requests/s: {share:.2f} of in_flight / latency, (b) {bare_share:.2f}   "
             f"[reach: {REACH_RATE}]"
         )
     full = ours["records"] / ours["requests"]
@@ -186,8 +189,9 @@ def main() -> None:
                 continue
             for in_flight in (8, 25):
                 for records in (1, 200):
-                    # With slow answers more, so that the first and last round weigh little.
-                    whole = given.events * (2 if latency else 1)
+                    # With slow answers more, so that the first and last round weigh little, and
+                    # as little with many in flight as with few.
+                    whole = given.events * (in_flight // 4 if latency else 1)
                     events = whole if records == 1 else max(100, whole // 50)
                     measure(
                         Path(folder),
