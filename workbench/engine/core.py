@@ -488,8 +488,26 @@ class Core:
             results = visit.results() if stage.next and fate.redeliver is None else []
             for following in stage.next if results else ():
                 self._enter(following, visit.event, ticket, results, stage.name, now)
+            if fate.redeliver is not None:
+                ticket.returning.append(visit)
         failures = self._failures(visit, now)
+        if ticket is not None and ticket.open == 1 and ticket.is_partly_written:
+            failures += self._keep_back(ticket, now)
         self.ledger.settle(visit.event, ticket, fate.redeliver, failures, now)
+
+    def _keep_back(self, ticket: Ticket, now: float) -> list[FailedBatch]:
+        """What was to be sent back of an event, at a shutdown, when another task has written it
+        meanwhile where writing twice does harm: given up instead."""
+        failures: list[FailedBatch] = []
+        if not self.is_draining or not ticket.returning:
+            return failures
+        self.ledger.leave_parking(ticket.event.sequence, now)
+        for visit in ticket.returning:
+            visit.fate.kept.clear()
+            self._give_up_the_rest(visit, now)
+            failures += self._failures(visit, now)
+        ticket.redeliver = None
+        return failures
 
     def _give_up_the_rest(self, visit: Visit, now: float) -> None:
         """What was to be sent back at a shutdown, while another part of the event was written."""

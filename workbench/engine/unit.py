@@ -218,7 +218,15 @@ class Share(Unit):
 class Ticket:
     """The right to settle an event that visits several stages, spent when the last visit closes."""
 
-    __slots__ = ("event", "failures", "is_partly_written", "memory", "open", "redeliver")
+    __slots__ = (
+        "event",
+        "failures",
+        "is_partly_written",
+        "memory",
+        "open",
+        "redeliver",
+        "returning",
+    )
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -227,6 +235,7 @@ class Ticket:
         self.failures: list[FailedBatch] = []
         self.is_partly_written = False
         self.memory: dict[str, Visit] = {}
+        self.returning: list[Visit] = []
 
 
 def request_fault(outcomes: Sequence[Outcome | None]) -> Refused | None:
