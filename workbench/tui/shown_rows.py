@@ -16,7 +16,7 @@ from workbench.tui.store import Store
 __all__ = ["ShownRows"]
 
 MOST_AT_ONCE = 2_000
-"""Rows that a filter looks at in one go: 20,000 would keep a key waiting for 40 ms."""
+"""Rows that a filter looks at in one go: all at once would keep keys waiting."""
 
 MOST_BELOW = 5_000
 """Rows that still join those held; later ones are only counted, or memory would have no bound."""

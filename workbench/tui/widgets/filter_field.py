@@ -37,3 +37,6 @@ class FilterField(Input):
 
     def on_input_submitted(self) -> None:
         self.display = False
+
+    def on_blur(self) -> None:
+        self.display = False
