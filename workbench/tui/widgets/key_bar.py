@@ -38,6 +38,7 @@ class KeyBar(Static):
     def __init__(self) -> None:
         super().__init__("", markup=False)
         self._spans: list[tuple[int, int, str]] = []
+        self._drawn: list[str | tuple[str, str]] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
@@ -85,7 +86,9 @@ class KeyBar(Static):
             ]
             self._spans.append((x, x + _width(item), press))
             x += _width(item)
-        self.update(Content.assemble(*pieces), layout=False)
+        if pieces != self._drawn:
+            self._drawn = pieces
+            self.update(Content.assemble(*pieces), layout=False)
 
     def _labels(self) -> Mapping[str, str]:
         screen = self.screen

@@ -49,6 +49,10 @@ __all__ = ["RunScreen"]
 
 _SETTLE_SECONDS = 0.05
 """How long the cursor rests on a row before the other panes follow."""
+_FLOOD_SCREENS = 4
+"""Screens full of new rows in a tick: more than anybody reads, so that fewer are drawn."""
+_FLOOD_TICKS = 2
+"""Ticks that are left out then, between any two that are drawn."""
 _FRAME_SECONDS = 1 / 60
 """No more often does Textual draw."""
 
@@ -75,7 +79,9 @@ class RunScreen(PlaceScreen):
         self.is_whole = False
         self._drawn_store: Store | None = None
         self._wants_detail = False
-        self._undrawn: Iterator[None] = iter(())
+        self._undrawn: Iterator[None] | None = None
+        self._is_flooded = False
+        self._skipped = 0
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -124,15 +130,25 @@ class RunScreen(PlaceScreen):
         if store is None:
             self._title()
             return
+        if self._is_flooded and self.event_list.is_following and self._skipped < _FLOOD_TICKS:
+            self._skipped += 1
+            return
+        self._skipped = 0
         changed = store.take_changed()
+        self._is_flooded = len(changed) > _FLOOD_SCREENS * self.event_list.rows_in_view
         if changed:
             self.event_list.update_rows(changed)
             if self.event_list.cursor in changed:
                 self._wants_detail = True
         if self.event_list.is_following:
-            next(self._undrawn, None)
+            self._draw_next()
         elif self._wants_detail:
             self._follow_up(0.0)
+
+    def _draw_next(self) -> None:
+        """Let one more pane show the row that is followed."""
+        if self._undrawn is not None and next(self._undrawn, self) is self:
+            self._undrawn = None
 
     def figures(self) -> None:
         """Figures; and that the panes shall show the row that is followed, one with each tick."""
@@ -140,7 +156,7 @@ class RunScreen(PlaceScreen):
             self.rates.show_outside(self.workbench.elsewhere)
         else:
             self.rates.show(self.run_shown, self.store)
-        if self._wants_detail and self.event_list.is_following:
+        if self._wants_detail and self.event_list.is_following and self._undrawn is None:
             self._undrawn = self._details()
         self._title()
         self.refresh_bindings()
@@ -193,6 +209,7 @@ class RunScreen(PlaceScreen):
         """Let the other panes follow the cursor, each in a frame of its own: no key waits for all
         of them to be drawn."""
         await asyncio.sleep(after_seconds)
+        self._undrawn = None
         for _ in self._details():
             await asyncio.sleep(_FRAME_SECONDS)
 
