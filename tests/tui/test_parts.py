@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tests.tui.support import FLOW, NASTY
+from tests.tui.support import NASTY
 from workbench.errors import SettingsError
 from workbench.model import (
     Answer,
@@ -38,7 +37,6 @@ from workbench.tui.context import place_of
 from workbench.tui.files import OpenFile, find_flows, read_bytes
 from workbench.tui.filters import parse_filter
 from workbench.tui.requests import compare, pretty
-from workbench.tui.samples import made_up
 from workbench.tui.shown_rows import MOST_BELOW, ShownRows
 from workbench.tui.store import Store
 from workbench.tui.text import clean, clean_lines, content, fit, short_bytes
@@ -100,11 +98,6 @@ def test_what_is_typed_is_completed(typed: str, expected: str) -> None:
     lines = typed.split("\n")
     place = place_of(lines, len(lines) - 1, len(lines[-1]))
     assert expected in [offer.label for offer in offers(place, [{"Name": "x"}])]
-
-
-def test_an_event_is_made_up_from_what_the_flow_reads() -> None:
-    assert json.loads(made_up(FLOW).data) == {"id": "sample id", "name": "sample name"}
-    assert "ExternalId__c" in json.loads(made_up("x").data)
 
 
 # -- requests -----------------------------------------------------------------------------------
