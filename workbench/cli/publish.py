@@ -69,7 +69,11 @@ def command(
     if lines and message_id:
         raise SettingsError("--id names one event; with --lines there are several")
     pairs = dict(map(parse_header, headers))
-    bodies = [line for line in file.read().splitlines() if line] if lines else [file.read()]
+    data = file.read()
+    if not data.strip():
+        name = "standard input" if file.name == "<stdin>" else file.name
+        raise SettingsError(f"{name} is empty, so there is no event to publish")
+    bodies = [line for line in data.splitlines() if line] if lines else [data]
     messages = [Message(subject, body, pairs, message_id) for body in bodies]
 
     async def run() -> None:

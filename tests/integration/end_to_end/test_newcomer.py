@@ -230,6 +230,15 @@ async def test_a_pattern_is_no_subject_to_publish_to(newcomer: Newcomer) -> None
     assert (said.code, "is a pattern" in said.sentence) == (3, True), said.text
 
 
+async def test_nothing_is_no_event_to_publish(newcomer: Newcomer) -> None:
+    blank = newcomer.folder / "blank.jsonl"
+    blank.write_text("\n")
+    for arguments, name in [(["-"], "standard input"), ([str(blank), "--lines"], str(blank))]:
+        said = await newcomer.run("publish", "crm.accounts.upsert", *arguments)
+        assert said.code == 2, said.text
+        assert said.text.strip() == f"workbench: {name} is empty, so there is no event to publish"
+
+
 # -- logins ------------------------------------------------------------------------------------
 
 
