@@ -92,8 +92,8 @@ def test_a_difference_can_be_read(start: Start, tmp_path: Path) -> None:
     said = "\n".join(done.lines)
     assert 'request 1: - body/records/0/LastName: "B"' in said
     assert 'request 1: + body/records/0/LastName: "Berg"' in said
-    assert "record 0: - refused REQUIRED_FIELD_MISSING Email" in said
-    assert "record 0: + refused REQUIRED_FIELD_MISSING LastName" in said
+    assert "record 1: - refused REQUIRED_FIELD_MISSING Email" in said
+    assert "record 1: + refused REQUIRED_FIELD_MISSING LastName" in said
     assert 'Contact: - {"LastName":"X"}' in said
     assert "4 of 6 cases hold" in said
 

@@ -118,7 +118,7 @@ def test_a_validation_rule_refuses_37_of_200_contacts(on_call: OnCall, tmp_path:
     # What would become of it with a title? Nothing is written yet.
     mend = ("--code", CODE, "--set", "Title=Representative")
     dry = "\n".join(on_call.lines("replay", *mend, "--dry-run"))
-    assert '+ /records/0/Title: "Representative"' in dry
+    assert '+ record 1 /Title: "Representative"' in dry
     assert "37 records in 1 request" in dry
     assert len(on_call.rows()) == 163
 

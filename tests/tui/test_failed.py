@@ -403,8 +403,8 @@ async def test_a_dry_run_shows_request_and_difference_and_sends_nothing(tmp_path
         shown = await dialog(pilot, ReadDialog)
         text = shown._text
         assert "3 entries, 3 records in 1 request" in text
-        assert '- /records/0/LastName: "refuse"' in text
-        assert '+ /records/0/LastName: "REFUSE"' in text
+        assert '- record 1 /LastName: "refuse"' in text
+        assert '+ record 1 /LastName: "REFUSE"' in text
         assert "PATCH /services/data/" in text
         assert desk.replays.requests == []
         await pilot.click("#replay")

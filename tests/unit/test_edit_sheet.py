@@ -15,7 +15,7 @@ from workbench.app.failed_edit import assigned, assignment
 from workbench.app.flow_book import FlowBook
 from workbench.app.flows import flow_of
 from workbench.app.replay import select
-from workbench.app.replay_choice import Edit
+from workbench.app.replay_choice import Edit, ReplayRequest
 from workbench.app.settings import Settings
 from workbench.errors import SettingsError
 from workbench.model import EntryFilter, FailedBatch
@@ -51,17 +51,27 @@ async def test_one_record_is_its_object_and_unchanged_is_no_edit() -> None:
     assert again.edits_of(again.original) == {}
     checked = await again.check(again.text)
     assert (checked.problem, checked.warning) == ("", "")
-    assert checked.difference == '+ /records/0/Title: "Dr"'
+    assert checked.difference == '+ record 1 /Title: "Dr"'
 
 
 async def test_one_record_of_several_leaves_the_others_edits_alone() -> None:
     desk = await desk_with(batch(1, [written(0, 1), refused(1, 2), refused(2, 3)]), flow=LISTS)
     known = {id_of(1): Edit({2: {"LastName": "kept"}})}
     sheet = await EditSheet.open(desk, [id_of(1)], known, 1)
+    assert sheet.name == f"record 2 of {id_of(1)}"
     edits = sheet.edits_of('{"LastName": "mended"}')
     assert edits[id_of(1)].records == {1: {"LastName": "mended"}, 2: {"LastName": "kept"}}
     with pytest.raises(SettingsError, match="written already"):
         await EditSheet.open(desk, [id_of(1)], {}, 0)
+
+
+async def test_records_are_counted_from_one() -> None:
+    desk = await desk_with(batch(1, [written(0, 1), refused(1, 2)]), flow=LISTS)
+    entry = await desk.get(id_of(1))
+    said = desk.describe(entry).partition("\nrecords\n")[2].splitlines()
+    assert [line.split()[:2] for line in said[:3:2]] == [["1", "written"], ["2", "refused"]]
+    plan = await desk.dry_run(ReplayRequest(EntryFilter(), edits={id_of(1): Edit({2: {}})}))
+    assert plan.skipped == [(id_of(1), "record 3 is edited, and there are only 2")]
 
 
 async def test_several_are_a_list_and_one_that_makes_no_record_is_only_warned_of() -> None:
@@ -72,7 +82,7 @@ async def test_several_are_a_list_and_one_that_makes_no_record_is_only_warned_of
     checked = await sheet.check(json.dumps(items))
     assert not checked.problem
     assert "event.data.name" in checked.warning
-    assert '+ /records/0/LastName: "mended"' in checked.difference
+    assert '+ record 1 /LastName: "mended"' in checked.difference
     assert list(sheet.edits_of(json.dumps(items))) == [id_of(1)]
     del items[0]["entry"]
     assert "was not there" in (await sheet.check(json.dumps(items))).problem

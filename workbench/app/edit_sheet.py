@@ -91,7 +91,7 @@ class EditSheet:
         item = self._items[0]
         if "event" in item:
             return f"the event of {item['entry']}"
-        return f"record {item['index']} of {item['entry']}"
+        return f"record {item['index'] + 1} of {item['entry']}"
 
     def edits_of(self, text: str) -> dict[str, Edit]:
         """All edits, after these records are as the text says; what is as it was is none.

@@ -78,7 +78,7 @@ def _records(entry: Entry, all_records: bool) -> Iterator[str]:
 def _record(record: FailedRecord) -> Iterator[str]:
     said = record.id if record.outcome == "written" else f"{record.code}: {record.message}"
     fields = f" ({', '.join(record.fields)})" if record.fields else ""
-    yield f"  {record.index:>4}  {record.outcome:<11} {said}{fields}"
+    yield f"  {record.index + 1:>4}  {record.outcome:<11} {said}{fields}"
     if record.record is not None:
         yield f"        {_compact(record.record)}"
 

@@ -201,7 +201,10 @@ def _outcome_lines(task: str, wanted: Sequence[str], seen: Sequence[str]) -> lis
         want = str(wanted[index]) if index < len(wanted) else "no such record"
         got = seen[index] if index < len(seen) else "no such record"
         if not got.startswith(want):
-            lines += [f"{task}, record {index}: - {want}", f"{task}, record {index}: + {got}"]
+            lines += [
+                f"{task}, record {index + 1}: - {want}",
+                f"{task}, record {index + 1}: + {got}",
+            ]
     return lines
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from workbench.codec import decode
+from workbench.codec import decode, encode
 from workbench.errors import RenderError, SettingsError
 from workbench.failed import patch as json_patch
 from workbench.flow import CompositeTask, Flow, SinkTask
@@ -140,7 +140,7 @@ def choose(entry: Entry, flow: Flow, task: SinkTask, request: ReplayRequest) -> 
         )
     indexes = tuple(sorted({*indexes, *edit.records}))
     if any(index >= len(fresh) for index in indexes):
-        raise SettingsError(f"record {indexes[-1]} is edited, and there are only {len(fresh)}")
+        raise SettingsError(f"record {indexes[-1] + 1} is edited, and there are only {len(fresh)}")
     before = {index: old[index].record if index in old else None for index in indexes}
     after = {index: edit.records.get(index, fresh[index]) for index in indexes}
     for index in indexes if request.patch else ():
@@ -208,11 +208,11 @@ def _changes(
             path = f"/records/{index}"
             operation = {"op": "add", "path": path, "value": record}
             found = [operation] if batch.records else []
-            lines += [f"+ {path}: {record}" for _ in found]
+            lines += [f"+ record {index + 1}: {encode(record).decode()}" for _ in found]
         else:
             found = json_patch.diff(old, record)
             lines += [
-                f"{line[:2]}/records/{index}{line[2:]}" for line in json_patch.lines(old, found)
+                f"{line[:2]}record {index + 1} {line[2:]}" for line in json_patch.lines(old, found)
             ]
             found = [{**op, "path": f"/records/{index}{op['path']}"} for op in found]
         changes += found

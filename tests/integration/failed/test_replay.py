@@ -29,8 +29,8 @@ async def test_only_what_failed_is_sent_again_and_the_entry_says_who_and_what(
         plan = await desk.dry_run(asked)
         assert (plan.entries, plan.records, plan.requests) == (2, 3, 1)
         assert plan.differences[0].lines == (
-            '+ /records/1/Title: "Dr"',
-            '+ /records/2/Title: "Dr"',
+            '+ record 2 /Title: "Dr"',
+            '+ record 3 /Title: "Dr"',
         )
         assert len(await world.rows()) == 1
         heard = []
@@ -89,7 +89,7 @@ async def test_a_mended_flow_renders_anew_or_as_it_was(world: World) -> None:
         report = await desk.replay(request(first, with_flow="recorded"))
         assert report.failed_again == [first]
         plan = await desk.dry_run(request(first, second))
-        assert plan.differences[0].lines[0] == '- /records/0/Ext: "c001"'
+        assert plan.differences[0].lines[0] == '- record 1 /Ext: "c001"'
         report = await desk.replay(request(first, second))
     assert report.is_all_resolved
     assert set(await world.rows()) == {"c001", "c002"}

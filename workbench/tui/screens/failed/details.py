@@ -149,15 +149,17 @@ def change_text(case: Case, index: int | None) -> tuple[str, str]:
             return "Change", "// no record would be sent"
         word, why, _ = record_words(record)
         shown = codec.encode_pretty(record.record) if record.record is not None else ""
-        return f"Change  record {index}", f"// would not be sent: {word} {why}\n{shown}"
+        title = f"Change  record {record.index + 1}"
+        return title, f"// would not be sent: {word} {why}\n{shown}"
+    title = f"Change  record {chosen.index + 1}"
     after = codec.encode_pretty(chosen.after)
     by = "edited" if case.is_edited else "the flow as its file is now"
     if chosen.before is None:
-        return f"Change  record {index}", f"// new: {by}\n{after}"
+        return title, f"// new: {by}\n{after}"
     before = codec.encode_pretty(chosen.before)
     if before == after:
-        return f"Change  record {index}: none", f"// would be sent as it failed\n{after}"
-    title = f"Change  record {index}: {'edited' if case.is_edited else 'the flow has changed'}"
+        return f"{title}: none", f"// would be sent as it failed\n{after}"
+    title += ": edited" if case.is_edited else ": the flow has changed"
     return title, f"// - as it failed   + as it would be sent ({by})\n{diff_text(before, after)}"
 
 

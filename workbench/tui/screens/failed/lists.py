@@ -196,7 +196,7 @@ def _record_line(record: FailedRecord, width: int) -> Content:
     """One line of exactly this width: options wrap what is longer."""
     word, why, holds = record_words(record)
     tone = _TONES.get(word[:1], "$text-warning")
-    head = f"{record.index:>3} "
+    head = f"{record.index + 1:>3} "
     room = max(1, width - len(head) - len(word))
     said = fit(f" {why}", min(room, cell_len(why) + 1))
     rest = fit(f"  {holds}", room - cell_len(said))
