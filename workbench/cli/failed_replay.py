@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -176,15 +177,18 @@ class _Session:
         self._only(ids)
         plan = await self.desk.dry_run(self.request, ask_org=True)
         click.echo(plan.sentence(), err=True)
-        for id, why in plan.skipped[:_SHOWN_SKIPPED]:
-            click.echo(f"  {id}: {why}", err=True)
-        if plan.entries and not self.yes and not _agreed(question):
-            return None
+        told: Sequence[tuple[str, str]] = ()
+        if plan.entries and not self.yes:
+            told = plan.skipped[:_SHOWN_SKIPPED]
+            for id, why in told:
+                click.echo(f"  {id}: left alone: {why}", err=True)
+            if not _agreed(question):
+                return None
         report = await self._carry_out()
         if self.is_json:
             click.echo(encode_pretty({"plan": _plan_json(plan), "report": _report_json(report)}))
         else:
-            _say_report(report)
+            _say_report(report, told)
         return report.is_all_resolved
 
     async def _carry_out(self) -> Report:
@@ -286,9 +290,11 @@ def _readable(body: bytes) -> str:
         return body.decode("utf-8", "backslashreplace")
 
 
-def _say_report(report: Report) -> None:
+def _say_report(report: Report, told: Sequence[tuple[str, str]]) -> None:
+    """What became of the entries, but for what was `told` before."""
     for id, why in report.skipped:
-        click.echo(f"{id}: left alone: {why}")
+        if (id, why) not in told:
+            click.echo(f"{id}: left alone: {why}")
     for id, why in report.unrecorded:
         click.echo(f"{id}: {why}")
     for id in report.failed_again:
