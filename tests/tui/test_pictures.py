@@ -21,6 +21,7 @@ from workbench.model import Event
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.screens.edit.screen import EditScreen
 from workbench.tui.screens.place import PlaceScreen
+from workbench.tui.screens.run.screen import RunScreen
 
 Prepare = Callable[[Pilot[None]], Awaitable[None]]
 Compare = Callable[..., bool]
@@ -159,6 +160,14 @@ def running(names: list[str], *keys: str, then: list[str] | None = None) -> Prep
     return prepare
 
 
+async def figures(pilot: Pilot[None]) -> None:
+    await running(["ada", "refuse"] * 6, then=["bob"])(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, RunScreen)
+    screen.rates.focus()
+    await drawn(pilot)
+
+
 NAMES = ["ada", "bob", "refuse", "eve", "dan"] * 6
 
 SCENES: dict[str, tuple[str | None, Prepare]] = {
@@ -172,6 +181,7 @@ SCENES: dict[str, tuple[str | None, Prepare]] = {
     "run_empty": (FLOW, edit("f3")),
     "run_busy": (FLOW, running(["ada", "bob"] * 10, then=["eve"] * 4)),
     "run_failing": (FLOW, running(NAMES, "n")),
+    "run_figures": (FLOW, figures),
     "run_paused": (FLOW, running(["ada"], "p")),
     "run_nasty": (FLOW, running(list(NASTY), "home", "down")),
     "run_filter": (FLOW, running(NAMES, "slash", *"code:custom", "enter")),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
 from workbench.tui.elsewhere import Elsewhere
 from workbench.tui.port import Run
 from workbench.tui.store import Store
-from workbench.tui.text import clean, clip
+from workbench.tui.text import clean, clip, fit
 
 __all__ = ["RatesPane", "spark"]
 
@@ -22,13 +23,16 @@ out       events settled
 ms        answer time of a request
 lag       events that wait in the stream
 given up  records that failed for good"""
+_COLUMN = 38
+"""So wide is a fact; where two have room they stand side by side, and 24 lines hold them all."""
+_MOST_CODES = 5
 
 
 def spark(values: Sequence[float], width: int) -> str:
     """The last values as bars, one a value, scaled to the greatest.
 
     >>> spark([0, 1, 2, 4], 3)
-    '▃▅█'
+    '▂▄█'
     """
     last = list(values)[-width:]
     top = max(last, default=0.0)
@@ -63,7 +67,6 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
         width = max(8, self.size.width - 20)
         rates, health = store.rates, run.health
         p50, p99 = rates.percentile(0.5), rates.percentile(0.99)
-        failures = sum(snapshot.failures.values())
         in_flight = sum(stage.in_flight for stage in snapshot.stages)
         waiting_records = sum(stage.waiting + stage.held_by_key for stage in snapshot.stages)
         settled = snapshot.acked + snapshot.terminated
@@ -87,14 +90,18 @@ minute. **lag** is what the stream still holds for this flow; **in hand** what t
             f"requests per 1,000 events {per_thousand}",
             f"API calls today {api}",
         ]
+        if self.size.width >= 2 * _COLUMN - 2:
+            pairs = zip(facts[::2], facts[1::2], strict=True)
+            facts = [f"{left:<{_COLUMN}}{right}" for left, right in pairs]
         lines += [Content(fact) for fact in facts]
-        lines.append(
-            Content.styled(
-                f"✗ given up {failures:,}  {_codes(snapshot.failures)}", "bold $text-error"
-            )
-            if failures
-            else Content("given up 0")
-        )
+        if snapshot.failures:
+            # On top: whatever else is cut off where there is no room, how many are lost is not.
+            is_all = snapshot.state != "paused" and not run.error
+            room = self.size.height - len(lines) if is_all else 1
+            given_up = _given_up(snapshot.failures, self.size.width, room)
+            lines = [Content.styled(line, "bold $text-error") for line in given_up] + lines
+        else:
+            lines.append(Content("given up 0"))
         if snapshot.state == "paused":
             probe = snapshot.next_probe_seconds
             when = "waits for you (p resumes)" if probe is None else f"looks again in {probe:.0f} s"
@@ -128,9 +135,31 @@ def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _codes(failures: Mapping[tuple[str, str], int]) -> str:
+def _given_up(failures: Mapping[tuple[str, str], int], width: int, room: int) -> list[str]:
+    """How many records, and the most frequent codes: on lines of their own where there is room,
+    else the first of them behind it. A code is cut to the width, a count never.
+
+    >>> _given_up({("a", "STORAGE_LIMIT_EXCEEDED"): 1200, ("a", "X"): 7}, 32, 1)
+    ['✗ given up 1,207  STORA… 1,200 …']
+    >>> _given_up({("a", "STORAGE_LIMIT_EXCEEDED"): 1200, ("a", "X"): 7}, 24, 3)
+    ['✗ given up 1,207', '  STORAGE_LIMIT_E… 1,200', '  X 7']
+    """
     counts: dict[str, int] = {}
     for (_, code), count in failures.items():
         counts[code] = counts.get(code, 0) + count
-    most = sorted(counts.items(), key=lambda item: -item[1])[:2]
-    return clip("  ".join(f"{clean(code)} {count:,}" for code, count in most), 120)
+    most = sorted(counts.items(), key=lambda item: -item[1])
+    head = f"✗ given up {sum(counts.values()):,}"
+    if room >= 2:
+        shown = most[: min(room - 1, _MOST_CODES)]
+        if len(shown) < len(most):
+            head += f"  {len(most)} codes"
+        return [head, *(f"  {_cut(code, f' {count:,}', width - 2)}" for code, count in shown)]
+    code, count = most[0]
+    return [
+        f"{head}  {_cut(code, f' {count:,} …' if len(most) > 1 else '', width - len(head) - 2)}"
+    ]
+
+
+def _cut(code: str, count: str, width: int) -> str:
+    room = max(1, width - len(count))
+    return fit(code, min(room, cell_len(clean(code)))) + count
