@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,6 +18,13 @@ from workbench.flow import check
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "workbench").rglob("*.py"))
+    if ">>>" in path.read_text(encoding="utf-8")
+]
 
 
 def snippets(language: str) -> list[tuple[str, str]]:
@@ -131,3 +140,8 @@ def test_commands_in_the_documents_are_understood(line: tuple[str, list[str]]) -
         # The files that a document speaks of are the reader's.
         if not (error.param and isinstance(error.param.type, click.File | click.Path)):
             raise
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
