@@ -107,24 +107,9 @@ async def _serve(emulator: Emulator) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with emulator:
-        print("\n".join(_description(emulator)), flush=True)
+        # KEY=value lines that say how to reach it, in the words of the sandbox's.
+        print("\n".join(f"{key}={value}" for key, value in emulator.addresses.items()), flush=True)
         await stop.wait()
-
-
-def _description(emulator: Emulator) -> list[str]:
-    """KEY=value lines that say how to reach it, in the words of the sandbox's."""
-    lines = {
-        "SF_LOGIN_URL": emulator.login_url,
-        "SF_TLS_URL": emulator.tls_url,
-        "SF_CA_FILE": str(emulator.ca_file or ""),
-        "SF_CLIENT_ID": emulator.client_id,
-        "SF_CLIENT_SECRET": emulator.client_secret,
-        "SF_USERNAME": emulator.username,
-        "SF_PASSWORD": emulator.password,
-        "PUBSUB_ADDR": emulator.pubsub_address,
-        "PUBSUB_TLS_ADDR": emulator.pubsub_tls_address,
-    }
-    return [f"{key}={value}" for key, value in lines.items() if value]
 
 
 if __name__ == "__main__":

@@ -108,6 +108,23 @@ class Emulator:
             self.org.credentials.jwt_certificates.append(certificate)
         return private
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """How to reach it and log in, by the names that the sandbox's variables have; without what
+        is switched off."""
+        values = {
+            "SF_LOGIN_URL": self.login_url,
+            "SF_TLS_URL": self.tls_url,
+            "SF_CA_FILE": str(self.ca_file or ""),
+            "SF_CLIENT_ID": self.client_id,
+            "SF_CLIENT_SECRET": self.client_secret,
+            "SF_USERNAME": self.username,
+            "SF_PASSWORD": self.password,
+            "PUBSUB_ADDR": self.pubsub_address,
+            "PUBSUB_TLS_ADDR": self.pubsub_tls_address,
+        }
+        return {name: value for name, value in values.items() if value}
+
     async def start(self) -> None:
         """Listen on everything asked for.
 

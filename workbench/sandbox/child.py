@@ -48,18 +48,7 @@ async def _serve(emulator: Emulator) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more is written to it, so: its end
     async with emulator:
-        addresses = {
-            "SF_LOGIN_URL": emulator.login_url,
-            "SF_TLS_URL": emulator.tls_url,
-            "SF_CA_FILE": str(emulator.ca_file or ""),
-            "SF_CLIENT_ID": emulator.client_id,
-            "SF_CLIENT_SECRET": emulator.client_secret,
-            "SF_USERNAME": emulator.username,
-            "SF_PASSWORD": emulator.password,
-            "PUBSUB_ADDR": emulator.pubsub_address,
-            "PUBSUB_TLS_ADDR": emulator.pubsub_tls_address,
-        }
-        print(json.dumps({key: value for key, value in addresses.items() if value}), flush=True)
+        print(json.dumps(emulator.addresses), flush=True)
         # What is loaded by now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
