@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -88,6 +89,17 @@ class Program:
         """The JSON log lines of this kind so far."""
         parsed = (json.loads(line) for line in list(self.errors + self.lines) if line[:1] == "{")
         return [line for line in parsed if line.get("event") == name]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a path, where it was started with `--http`."""
+        port = self.events("listening")[0]["port"]
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
     def report(self) -> str:
         return "it said:\n" + "\n".join(self.lines[-30:] + self.errors[-30:])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -270,22 +268,12 @@ def test_a_broken_flow_pauses_and_goes_on_when_its_file_is_mended(
 
 def test_probes_and_metrics(start: Start, sandbox: RunningSandbox, tmp_path: Path) -> None:
     program = run(start, sandbox, "--failed-dir", tmp_path / "failed", "--http", "127.0.0.1:0")
-    port = program.events("listening")[0]["port"]
     publish(sandbox, contacts(30))
     assert wait_until_settled(sandbox).lag == 0
 
-    def get(path: str) -> tuple[int, str]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    assert get("/livez") == (200, "ok\n")
-    assert get("/readyz") == (200, "ok\n")
-    metrics = get("/metrics")[1]
+    assert program.get("/livez") == (200, "ok\n")
+    assert program.get("/readyz") == (200, "ok\n")
+    metrics = program.get("/metrics")[1]
     assert f'workbench_events_received_total{{flow="{DURABLE}"}} 30.0' in metrics
     assert 'status="200"' in metrics
     program.signal(signal.SIGTERM)

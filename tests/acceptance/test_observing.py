@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -39,20 +37,9 @@ EVENTS = [
 ]
 
 
-def ask(program: Program, path: str) -> tuple[int, str]:
-    port = program.events("listening")[0]["port"]
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
 def metrics(program: Program) -> dict[str, float]:
     """Every sample, as `name{labels}`."""
-    text = ask(program, "/metrics")[1]
+    text = program.get("/metrics")[1]
     pairs = (line.rpartition(" ") for line in text.splitlines() if line[:1] != "#")
     return {name: float(value) for name, _, value in pairs}
 
@@ -131,10 +118,10 @@ def test_a_pause_is_in_the_metrics_with_its_cause_and_readiness_says_why(
     assert seen[f'workbench_paused{{cause="outage",flow="{DURABLE}"}}'] == 1
     assert seen[f'workbench_paused{{cause="limit",flow="{DURABLE}"}}'] == 0
     assert seen[f'workbench_ready{{flow="{DURABLE}"}}'] == 0
-    status, reason = ask(program, "/readyz")
+    status, reason = program.get("/readyz")
     assert status == 503
     assert re.fullmatch(rf"{DURABLE}: paused: .+ \(outage: looks again .*\)\n", reason)
-    assert ask(program, "/livez")[0] == 200
+    assert program.get("/livez")[0] == 200
 
 
 def test_a_line_about_events_names_them_and_a_line_about_a_request_its_batch(

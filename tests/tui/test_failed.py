@@ -420,6 +420,15 @@ async def asked(pilot: Pilot[None], *keys: str) -> ReplayDialog:
     return shown
 
 
+async def all_at_once(pilot: Pilot[None]) -> WorkbenchApp:
+    """Begin to replay everything that is listed, without a trial."""
+    shown = await asked(pilot, "A")
+    shown._row("mode").action_choose(1)
+    await pilot.pause()
+    await pilot.click("#yes")
+    return app_of(pilot)
+
+
 def facts(shown: ReplayDialog) -> str:
     return str(shown.query_one("#replay-facts", Static).content)
 
@@ -496,11 +505,7 @@ async def test_edits_go_along_and_are_forgotten_when_written(tmp_path: Path) -> 
 async def test_it_pauses_by_itself_after_three_failures_in_a_row(tmp_path: Path) -> None:
     batches = [batch(number, [refused(0, number)]) for number in range(1, 11)]
     async with failing(tmp_path, batches) as (pilot, _desk, screen):
-        shown = await asked(pilot, "A")
-        shown._row("mode").action_choose(1)
-        await pilot.pause()
-        await pilot.click("#yes")
-        app = app_of(pilot)
+        app = await all_at_once(pilot)
         await until(pilot, lambda: app.failed.session and app.failed.session.state == "paused")
         session = app.failed.session
         assert session is not None
@@ -520,11 +525,7 @@ async def test_closing_the_box_and_leaving_the_place_do_not_stop_it(tmp_path: Pa
     batches = [batch(number, [refused(0, number, "ada")]) for number in range(1, 4)]
     async with failing(tmp_path, batches) as (pilot, desk, screen):
         desk.replays.hold = asyncio.Event()
-        shown = await asked(pilot, "A")
-        shown._row("mode").action_choose(1)
-        await pilot.pause()
-        await pilot.click("#yes")
-        app = app_of(pilot)
+        app = await all_at_once(pilot)
         await until(pilot, lambda: screen.box.is_shown)
         await pilot.press("h")
         assert not screen.box.is_shown
@@ -541,11 +542,7 @@ async def test_pausing_by_hand_waits_for_what_is_in_flight(tmp_path: Path) -> No
     batches = [batch(number, [refused(0, number, "ada")]) for number in range(1, 4)]
     async with failing(tmp_path, batches) as (pilot, desk, _screen):
         desk.replays.hold = asyncio.Event()
-        shown = await asked(pilot, "A")
-        shown._row("mode").action_choose(1)
-        await pilot.pause()
-        await pilot.click("#yes")
-        app = app_of(pilot)
+        app = await all_at_once(pilot)
         await until(pilot, lambda: desk.replays.requests)
         await pilot.press("p")
         session = app.failed.session

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
@@ -25,20 +26,30 @@ async def until(pilot: Pilot[None], is_so: Callable[[], object]) -> None:
     await pilot.pause()
 
 
+@asynccontextmanager
+async def place(
+    world: World, size: tuple[int, int]
+) -> AsyncIterator[tuple[Pilot[None], WorkbenchApp, FailedScreen]]:
+    """The application, at the place of failed batches."""
+    desk = Desk(world.settings, world.stores.of)
+    app = WorkbenchApp(world.flow_file, desk, config=Config(), state=State())
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, PlaceScreen))
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(app.screen, FailedScreen))
+        screen = app.screen
+        assert isinstance(screen, FailedScreen)
+        yield pilot, app, screen
+    await desk.aclose()
+
+
 async def test_records_are_mended_and_replayed_from_the_screen(world: World) -> None:
     await world.rule(NEEDS_TITLE)
     titled = [contact(number, Title="Dr") for number in range(3)]
     await world.run([*titled, [contact(3), contact(4), contact(5, Title="Dr")], contact(6)])
     assert len(await world.rows()) == 4
 
-    desk = Desk(world.settings, world.stores.of)
-    app = WorkbenchApp(world.flow_file, desk, config=Config(), state=State())
-    async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, PlaceScreen))
-        await pilot.press("f4")
-        await until(pilot, lambda: isinstance(app.screen, FailedScreen))
-        screen = app.screen
-        assert isinstance(screen, FailedScreen)
+    async with place(world, (120, 40)) as (pilot, app, screen):
         await until(pilot, lambda: len(screen.entry_list.entries) == 2)
         await until(pilot, lambda: app.failed.count == 3)
 
@@ -64,7 +75,6 @@ async def test_records_are_mended_and_replayed_from_the_screen(world: World) -> 
         await until(pilot, lambda: app.failed.session and app.failed.session.state == "ended")
         await until(pilot, lambda: not screen.entry_list.entries and not screen.edits)
         await until(pilot, lambda: app.failed.count == 0)
-    await desk.aclose()
 
     rows = await world.rows()
     assert {key: row["Title"] for key, row in rows.items()} == {
@@ -76,14 +86,7 @@ async def test_records_are_mended_and_replayed_from_the_screen(world: World) -> 
 async def test_nats_away_and_back_is_told_and_survived(world: World) -> None:
     await world.rule(NEEDS_TITLE)
     await world.run([contact(1)])
-    desk = Desk(world.settings, world.stores.of)
-    app = WorkbenchApp(world.flow_file, desk, config=Config(), state=State())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, PlaceScreen))
-        await pilot.press("f4")
-        await until(pilot, lambda: isinstance(app.screen, FailedScreen))
-        screen = app.screen
-        assert isinstance(screen, FailedScreen)
+    async with place(world, (80, 24)) as (pilot, _app, screen):
         await until(pilot, lambda: len(screen.entry_list.entries) == 1)
         assert world.sandbox.nats is not None
         world.sandbox.nats.kill()
@@ -91,4 +94,3 @@ async def test_nats_away_and_back_is_told_and_survived(world: World) -> None:
         assert len(screen.entry_list.entries) == 1
         world.sandbox.nats.restart()
         await until(pilot, lambda: not screen.problem)
-    await desk.aclose()

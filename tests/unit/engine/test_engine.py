@@ -460,19 +460,23 @@ async def test_a_hurried_stop_leaves_nothing_owed() -> None:
     assert len(bench.source.naked) == 10
 
 
+async def end_with_refused_credentials(bench: Bench, count: int) -> None:
+    task = asyncio.create_task(bench.engine.run())
+    await bench.clock.settle()
+    bench.publish(count)
+    for _ in range(100):
+        await bench.clock.advance(0.5, rounds=10)
+    with pytest.raises(AuthenticationError):
+        await task
+
+
 async def test_refused_credentials_stop_the_flow_and_give_everything_back() -> None:
     def script(batch: Batch) -> Exception:
         return AuthenticationError("the org refused the user name or password")
 
     limits = Limits(is_idempotent=False)
     bench = Bench({"create": MemorySink(script=script, limits=limits)})
-    task = asyncio.create_task(bench.engine.run())
-    await bench.clock.settle()
-    bench.publish(10)
-    for _ in range(100):
-        await bench.clock.advance(0.1, rounds=10)
-    with pytest.raises(AuthenticationError):
-        await task
+    await end_with_refused_credentials(bench, 10)
     assert not bench.letters.entries, "nothing left this machine, so nothing is unknown"
     assert len(bench.source.naked) == 10
 
@@ -483,13 +487,7 @@ async def test_credentials_refused_while_probing_stop_the_flow() -> None:
             raise AuthenticationError("the user was deactivated")
 
     bench = Bench({"upsert": Revoked(script=lambda batch: [Unsent("down")] * len(batch))})
-    task = asyncio.create_task(bench.engine.run())
-    await bench.clock.settle()
-    bench.publish(3)
-    for _ in range(100):
-        await bench.clock.advance(0.5, rounds=10)
-    with pytest.raises(AuthenticationError):
-        await task
+    await end_with_refused_credentials(bench, 3)
     assert len(bench.source.naked) == 3
 
 
