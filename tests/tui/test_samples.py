@@ -82,7 +82,7 @@ async def test_an_open_failed_batch_of_this_flow_gives_the_event(tmp_path: Path)
         async with asyncio.timeout(20):
             while not (isinstance(app.screen, ChooseDialog) and len(app.screen._shown) == 1):
                 await pilot.pause()
-        assert app.screen._shown[0].key == mine.id
+        assert app.screen._shown[0][0] == mine.id
         await pilot.press("enter")
         await pilot.pause()
         sample = screen.sample

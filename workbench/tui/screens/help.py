@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 from workbench.tui.actions import PLACES, Action, actions_of, key_words
 from workbench.tui.screens.place import PlaceScreen
+from workbench.tui.widgets.filtered_dialog import FilteredDialog
 
 __all__ = ["HelpScreen"]
 
 
-class HelpScreen(ModalScreen[Action | None]):
+class HelpScreen(FilteredDialog[Action]):
     """A list to filter; Enter does what is chosen."""
 
     DEFAULT_CSS = """
@@ -34,8 +34,6 @@ class HelpScreen(ModalScreen[Action | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f1", "cancel", "Close", id="help.close"),
-        Binding("down", "move(1)", show=False, priority=True),
-        Binding("up", "move(-1)", show=False, priority=True),
     ]
 
     def __init__(self, screen: PlaceScreen, place: str) -> None:
@@ -48,7 +46,6 @@ class HelpScreen(ModalScreen[Action | None]):
             for action in actions_of(place, "app")
             if action.label
         ]
-        self._shown_entries = self._entries
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -59,45 +56,12 @@ class HelpScreen(ModalScreen[Action | None]):
             yield Input(placeholder="filter", id="help-filter")
             yield OptionList(markup=False)
 
-    def on_mount(self) -> None:
-        field = self.query_one(Input)
-        field.cursor_blink = False
-        field.focus()
-        self._fill("")
-
-    def _fill(self, text: str) -> None:
-        words = text.lower().split()
-        self._shown_entries = [
-            (action, is_possible)
+    def lines(self, words: Sequence[str]) -> list[tuple[Action, Content]]:
+        return [
+            (action, _line(action, is_possible))
             for action, is_possible in self._entries
             if all(w in f"{action.label} {action.help} {key_words(action)}".lower() for w in words)
         ]
-        options = self.query_one(OptionList)
-        options.clear_options()
-        options.add_options([Option(_line(*entry)) for entry in self._shown_entries])
-        options.highlighted = 0 if self._shown_entries else None
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._fill(event.value)
-
-    def on_input_submitted(self) -> None:
-        self._choose(self.query_one(OptionList).highlighted)
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self._choose(event.option_index)
-
-    def _choose(self, place: int | None) -> None:
-        if place is not None and place < len(self._shown_entries):
-            self.dismiss(self._shown_entries[place][0])
-
-    def action_move(self, steps: int) -> None:
-        options = self.query_one(OptionList)
-        if self._shown_entries:
-            place = (options.highlighted or 0) + steps
-            options.highlighted = min(max(place, 0), len(self._shown_entries) - 1)
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
 
 
 def _line(action: Action, is_possible: bool) -> Content:

@@ -14,9 +14,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static, TextArea
-from textual.widgets.option_list import Option
 
 from workbench.tui.text import clean, clip, content
+from workbench.tui.widgets.filtered_dialog import FilteredDialog
 from workbench.tui.widgets.json_view import JsonView
 
 __all__ = ["AskDialog", "Choice", "ChooseDialog", "ConfirmDialog", "ReadDialog", "TypeDialog"]
@@ -141,7 +141,7 @@ class Choice:
     detail: str = ""
 
 
-class ChooseDialog(ModalScreen[str | None]):
+class ChooseDialog(FilteredDialog[str]):
     """A list with a filter; dismissed with the key of the line chosen."""
 
     DEFAULT_CSS = (
@@ -152,15 +152,12 @@ class ChooseDialog(ModalScreen[str | None]):
         }"""
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel", id="dialog.cancel"),
-        Binding("down", "move(1)", show=False, priority=True),
-        Binding("up", "move(-1)", show=False, priority=True),
+        Binding("escape", "cancel", "Cancel", id="dialog.cancel")
     ]
 
     def __init__(self, title: str, choices: Sequence[Choice]) -> None:
         super().__init__()
         self._title, self._choices = title, tuple(choices)
-        self._shown: tuple[Choice, ...] = ()
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -170,52 +167,17 @@ class ChooseDialog(ModalScreen[str | None]):
             yield Input(placeholder="filter", id="dialog-filter")
             yield OptionList(markup=False)
 
-    def on_mount(self) -> None:
-        field = self.query_one(Input)
-        field.cursor_blink = False
-        field.focus()
-        self._fill("")
-
-    def _fill(self, text: str) -> None:
-        words = text.lower().split()
-        self._shown = tuple(
-            choice
+    def lines(self, words: Sequence[str]) -> list[tuple[str, Content]]:
+        return [
+            (
+                choice.key,
+                Content.assemble(
+                    clip(clean(choice.label), 60), "  ", (clip(clean(choice.detail), 60), "dim")
+                ),
+            )
             for choice in self._choices
             if all(word in f"{choice.label} {choice.detail}".lower() for word in words)
-        )
-        options = self.query_one(OptionList)
-        options.clear_options()
-        options.add_options(
-            [
-                Option(
-                    Content.assemble(
-                        clip(clean(choice.label), 60), "  ", (clip(clean(choice.detail), 60), "dim")
-                    )
-                )
-                for choice in self._shown
-            ]
-        )
-        options.highlighted = 0 if self._shown else None
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._fill(event.value)
-
-    def on_input_submitted(self) -> None:
-        place = self.query_one(OptionList).highlighted
-        if place is not None and place < len(self._shown):
-            self.dismiss(self._shown[place].key)
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._shown[event.option_index].key)
-
-    def action_move(self, steps: int) -> None:
-        options = self.query_one(OptionList)
-        if self._shown:
-            place = (options.highlighted or 0) + steps
-            options.highlighted = min(max(place, 0), len(self._shown) - 1)
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+        ]
 
 
 class TypeDialog(ModalScreen[str | None]):
