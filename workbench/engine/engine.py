@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from workbench.engine.core import Core, Sending
-from workbench.engine.failure import undecided
+from workbench.engine.exhausted import Exhausted
 from workbench.engine.gate import Gate, PauseCause
 from workbench.engine.pace import Pace
 from workbench.engine.ports import Clock, DeadLetters, Source
@@ -47,9 +47,6 @@ from workbench.observe import (
 __all__ = ["Engine"]
 
 _log = logging.getLogger("workbench")
-
-EXHAUSTED_EVERY_SECONDS = 30.0
-"""How often to look for events whose deliveries ran out without a decision."""
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Event bytes in hand beyond which no more are asked for."""
@@ -134,9 +131,12 @@ class Engine:
         """
         self._state = "running"
         self._tell(FlowStarted(self.flow))
+        exhausted = Exhausted(
+            self._core, self._source, self._dead_letters, self._clock, self.observers.notify
+        )
         housekeeping = [
             asyncio.create_task(self._keep_time(), name=f"{self.flow}-time"),
-            asyncio.create_task(self._find_exhausted(), name=f"{self.flow}-exhausted"),
+            asyncio.create_task(exhausted.look(), name=f"{self.flow}-exhausted"),
         ]
         receiving = asyncio.create_task(self._receive(), name=f"{self.flow}-receive")
         for watched in (*housekeeping, receiving):
@@ -449,33 +449,6 @@ class Engine:
         finally:
             self._is_probing = False
         self._pump()
-
-    async def _find_exhausted(self) -> None:
-        """Store events whose deliveries ran out without a decision, at the start and then again
-        and again."""
-        never = asyncio.Event()
-        while True:
-            try:
-                events = await self._source.exhausted()
-                if events:
-                    await self._store_undecided(events)
-            except (StreamError, DeadLetterError) as error:
-                self._tell(StoreFailed(self.flow, (), str(error)))
-            await self._clock.wait(never, EXHAUSTED_EVERY_SECONDS)
-
-    async def _store_undecided(self, events: Sequence[Event]) -> None:
-        wall = self._clock.time()
-        found = [event for event in events if event.sequence not in self._core.held]
-        kept = [
-            (event, [undecided(event, stage.spec, self.flow, wall) for stage in self._core.entries])
-            for event in found
-        ]
-        await self._dead_letters.store([batch for _, batches in kept for batch in batches])
-        await self._source.forget_exhausted(found)
-        for _, batches in kept:
-            for batch in batches:
-                self._core.counters.failed("UNDECIDED", batch.task)
-        self._tell(EventsSettled(self.flow, terminated=kept))
 
     # -- stopping ----------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ async def test_what_used_up_its_deliveries_in_crashes_is_found_and_kept_as_faile
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody took the event twice and died over it."""
-    monkeypatch.setattr("workbench.engine.engine.EXHAUSTED_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr("workbench.engine.exhausted.EXHAUSTED_EVERY_SECONDS", 0.2)
     source = {"max_deliver": 2, "backoff": ["100ms"]}
     async with world.running(world.flow(source=source)):
         pass  # makes the stream

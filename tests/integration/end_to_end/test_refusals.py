@@ -144,7 +144,7 @@ async def test_rows_of_other_collections_that_say_success_are_not_called_written
 def quick_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be stored comes again soon, and so does the look for what ran out."""
     monkeypatch.setattr("workbench.engine.engine.STORE_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("workbench.engine.engine.EXHAUSTED_EVERY_SECONDS", 0.3)
+    monkeypatch.setattr("workbench.engine.exhausted.EXHAUSTED_EVERY_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("quick_store")
