@@ -52,8 +52,8 @@ def preview(flow: Flow, event: Event) -> Preview:
         sinks[task.name] = sink_of(task, flow, {})
         specs.append(stage_spec(flow, task, sinks[task.name]))
     core = Core(flow.name, flow.source.name, specs, Gate(), wall=time.time)
-    core.is_draining = True  # nothing waits for more to come
     core.accept([event], 0.0)
+    core.drain(0.0)  # nothing waits for more to come
     requests = []
     while (sending := core.next_request(0.0)) is not None:
         request = sinks[sending.stage.name].request_of(sending.batch)

@@ -130,7 +130,7 @@ class Planner:
 
     def finish(self) -> None:
         """Count the requests that the rest goes into."""
-        self._core.is_draining = True
+        self._core.drain(0.0)
         self._send()
 
     def _order_key(self, event: Event, data: Any, record: Record) -> str | None:
