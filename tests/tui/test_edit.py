@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from textual.document._wrapped_document import WrappedDocument
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
 from tests.tui.support import FLOW, NASTY, FakeDesk, application, opened, write_flow
+from workbench.app import desk as desk_module
+from workbench.app.desk import Desk
+from workbench.app.settings import Settings
+from workbench.errors import Problem, StreamError
+from workbench.flow import Flow
 from workbench.model import Event
+from workbench.testing import MemoryFailedStore
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.files import read_bytes, read_text
 from workbench.tui.screens.edit.find_bar import FindBar
@@ -470,6 +480,71 @@ async def test_a_flow_of_five_thousand_lines_can_be_edited(flow: Path) -> None:
         assert "no colours" in str(screen.editor.border_title)
         await pilot.press("x")
         assert screen.editor.text.startswith("xflow")
+
+
+async def test_drawing_a_line_does_not_add_up_all_lines(
+    flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = application(flow)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        editor = screen.editor
+        for keys in ("enter", "x", "backspace", "ctrl+z", "ctrl+z"):
+            await pilot.press(keys)
+            summed = WrappedDocument.height.fget(editor.wrapped_document)  # type: ignore[attr-defined]
+            assert editor.wrapped_document.height == summed == editor.document.line_count
+        assert editor.wrapped_document.location_to_offset((5, 3)) == (3, 5)
+        of = []
+        monkeypatch.setattr(WrappedDocument, "height", property(lambda self: of.append(self) or 1))
+        await pilot.press("x", "down", "enter")
+        assert editor.wrapped_document not in of
+
+
+async def test_checking_waits_as_long_as_it_took_the_last_time(
+    flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = FakeDesk()
+    checked: list[str] = []
+    check = desk.check
+
+    def slow(text: str, path: Path) -> tuple[Problem, ...]:
+        checked.append(text)
+        time.sleep(0.5)
+        return check(text, path)
+
+    monkeypatch.setattr(desk, "check", slow)
+    app = application(flow, desk)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        checked.clear()
+        for key in "abc":
+            await pilot.press(key)
+            await asyncio.sleep(0.25)
+        await settled(pilot)
+        assert checked == [screen.editor.text]
+
+
+async def test_a_flow_is_read_once_and_not_by_the_event_loop(
+    flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    read = desk_module._flow_of
+
+    def reading(text: str, path: Path, settings: Settings) -> Flow:
+        readers.append(threading.current_thread())
+        return read(text, path, settings)
+
+    monkeypatch.setattr(desk_module, "_flow_of", reading)
+    desk = Desk(
+        Settings({"NATS_URL": "nats://127.0.0.1:1"}, {}, ()), lambda flow: MemoryFailedStore()
+    )
+    with pytest.raises(StreamError):
+        await desk.look(FLOW, flow)
+    with pytest.raises(StreamError):
+        await desk.look(FLOW, flow)
+    desk.preview(FLOW, flow, desk.sample(FLOW, flow, b'{"id": "1", "name": "N"}'))
+    assert len(readers) == 1
+    assert readers[0] is not threading.current_thread()
 
 
 async def test_an_event_of_a_megabyte_is_previewed(flow: Path) -> None:

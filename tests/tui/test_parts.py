@@ -33,7 +33,8 @@ from workbench.tui.config import (
     save_state,
     state_path,
 )
-from workbench.tui.context import place_of
+from workbench.tui import context
+from workbench.tui.context import Places, place_of
 from workbench.tui.files import OpenFile, find_flows, read_bytes
 from workbench.tui.filters import parse_filter
 from workbench.tui.requests import compare, pretty
@@ -98,6 +99,28 @@ def test_what_is_typed_is_completed(typed: str, expected: str) -> None:
     lines = typed.split("\n")
     place = place_of(lines, len(lines) - 1, len(lines[-1]))
     assert expected in [offer.label for offer in offers(place, [{"Name": "x"}])]
+
+
+def test_places_above_the_cursor_are_walked_through_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = ["flow:", "  tasks:", "    - a:", "        b: 1", "    - c:", "        payload:"]
+    lines += [f"          f{number}: 1" for number in range(1_000)]
+    lines += ["          x"]
+    places = Places()
+    last = len(lines) - 1
+    assert places.place_of(lines, last, 11).path == ("flow", "tasks", 1, "c", "payload")
+    walked: list[str] = []
+    walk = context._walk
+    monkeypatch.setattr(
+        context, "_walk", lambda stack, line: (walked.append(line), walk(stack, line))
+    )
+    lines[-1] += "y"
+    for row in (last, last - 500, 3, last):
+        assert places.place_of(lines, row, 12) == Places().place_of(lines, row, 12)
+    assert len(walked) == 2 * last - 500 + 3 + last  # what the fresh ones walked
+    lines[4] = "    - d:"
+    assert places.place_of(lines, last, 12).path == ("flow", "tasks", 1, "d", "payload")
 
 
 # -- requests -----------------------------------------------------------------------------------

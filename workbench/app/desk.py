@@ -7,7 +7,9 @@ nor for the flow language.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
+_KEPT_FLOWS = 4
+
 
 class Desk:
     """Flows in a place, with the settings they are bound to.
@@ -46,6 +50,8 @@ class Desk:
         self._failed: dict[tuple[str, str | None, str], FailedDesk] = {}
         self._connections: dict[tuple[str, str | None], Connection] = {}
         self._connecting = asyncio.Lock()
+        self._flows: OrderedDict[tuple[str, Path, bool], Flow] = OrderedDict()
+        self._flows_lock = threading.Lock()
 
     @property
     def is_sandbox(self) -> bool:
@@ -72,7 +78,7 @@ class Desk:
         Raises:
             FlowError, SettingsError: it can't run as it stands.
         """
-        return _flow_of(text, path, self.settings)
+        return self._read(text, path, self.settings)
 
     def sample(self, text: str, path: Path, data: bytes) -> Event:
         """An event with these data, as if the flow had received it.
@@ -116,9 +122,28 @@ class Desk:
         return Trial(requests, problems, result.later, seconds, outline(flow))
 
     def _previewed(self, text: str, path: Path) -> Flow:
+        if "NATS_URL" in self.settings.variables:
+            return self.flow(text, path)
         # Nothing is connected to, so the usual variable for the address need not be set.
         env = {"NATS_URL": "nats://localhost:4222", **self.settings.env}
-        return _flow_of(text, path, Settings(env, self.settings.sandbox, self.settings.overrides))
+        settings = Settings(env, self.settings.sandbox, self.settings.overrides)
+        return self._read(text, path, settings)
+
+    def _read(self, text: str, path: Path, settings: Settings) -> Flow:
+        """The flow of a text, remembered: the same few are asked for all the time, from the event
+        loop too, and thousands of lines take a second to read."""
+        key = (text, path, settings is self.settings)
+        with self._flows_lock:
+            known = self._flows.get(key)
+            if known is not None:
+                self._flows.move_to_end(key)
+                return known
+        flow = _flow_of(text, path, settings)
+        with self._flows_lock:
+            self._flows[key] = flow
+            while len(self._flows) > _KEPT_FLOWS:
+                self._flows.popitem(last=False)
+        return flow
 
     def target(self, flow: Flow) -> Target:
         """Where the flow would read and write."""
@@ -168,7 +193,7 @@ class Desk:
         """
         from workbench.jetstream import peek_last
 
-        source = self.flow(text, path).source
+        source = (await asyncio.to_thread(self.flow, text, path)).source
         if source.stream is None:
             raise SettingsError("the flow names no stream, so there is none to look into")
         connection = await self._connection(source.url, source.credentials_path)
@@ -183,7 +208,7 @@ class Desk:
         """
         from workbench.app.outside import look
 
-        source = self.flow(text, path).source
+        source = (await asyncio.to_thread(self.flow, text, path)).source
         return await look(await self._connection(source.url, source.credentials_path), source)
 
     async def publish(self, text: str, path: Path, subject: str, data: bytes) -> str:
@@ -195,7 +220,7 @@ class Desk:
         """
         from workbench.jetstream import Message, publish
 
-        source = self.flow(text, path).source
+        source = (await asyncio.to_thread(self.flow, text, path)).source
         connection = await self._connection(source.url, source.credentials_path)
         stored = await publish(connection, Message(subject, data))
         return f"{subject}: stored in stream {stored.stream} as sequence {stored.sequence}"

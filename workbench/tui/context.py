@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Place", "indent_after", "place_of"]
+__all__ = ["Place", "Places", "indent_after", "place_of"]
 
 Path = tuple[str | int, ...]
 
@@ -45,9 +45,41 @@ def place_of(lines: Sequence[str], row: int, column: int) -> Place:
     Place(kind='key', path=('flow', 'tasks', 0, 'salesforce_restapi_composite'), prefix='ope',
           scope='env', is_first=False)
     """
-    stack: list[tuple[int, str | int]] = []
-    for line in lines[:row]:
-        _walk(stack, line)
+    return Places().place_of(lines, row, column)
+
+
+class Places:
+    """`place_of` for one document that is asked again and again: what the lines above say is
+    remembered, so that a key costs no walk through thousands of them."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._stacks: list[tuple[tuple[int, str | int], ...]] = [()]
+        """Before each of the lines, and after the last."""
+
+    def place_of(self, lines: Sequence[str], row: int, column: int) -> Place:
+        """As the function `place_of`."""
+        return _place(list(self._above(lines, row)), lines, row, column)
+
+    def _above(self, lines: Sequence[str], row: int) -> tuple[tuple[int, str | int], ...]:
+        """What is open before a row."""
+        above = list(lines[:row])
+        known = min(len(above), len(self._lines))
+        if above[:known] != self._lines[:known]:
+            known = next(i for i in range(known) if above[i] != self._lines[i])
+        if known < len(above):
+            del self._lines[known:], self._stacks[known + 1 :]
+            stack = list(self._stacks[known])
+            for line in above[known:]:
+                _walk(stack, line)
+                self._lines.append(line)
+                self._stacks.append(tuple(stack))
+        return self._stacks[len(above)]
+
+
+def _place(
+    stack: list[tuple[int, str | int]], lines: Sequence[str], row: int, column: int
+) -> Place:
     before = lines[row][:column] if row < len(lines) else ""
     _, rest, is_first = _open(stack, before, column)
     match = _KEY.match(rest)

@@ -12,6 +12,8 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.document._document_navigator import DocumentNavigator
+from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -34,6 +36,18 @@ _MOST_COLOURED_LINES = 3_000
 _MOST_CHARACTERS = 2_000
 """Of one line, that are ever drawn."""
 _WORD = re.compile(r"[\w.-]")
+
+
+class _Unwrapped(WrappedDocument):
+    """A document whose lines are never broken, so its height need not be added up.
+
+    Textual asks for the height once for every line it draws, and adds up all lines of the document
+    each time: with 5,000 lines that was most of what a key cost.
+    """
+
+    @property
+    def height(self) -> int:
+        return len(self._wrap_offsets)
 
 
 class CodeEditor(TextArea):
@@ -84,6 +98,11 @@ under the editor explains the field you are in.
         install(self)
 
     # -- the text ------------------------------------------------------------------------------
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        super()._set_document(text, language)
+        self.wrapped_document = _Unwrapped(self.document, tab_width=self.indent_width)
+        self.navigator = DocumentNavigator(self.wrapped_document)
 
     def open_text(self, text: str) -> None:
         """Show another file's text; forgets what could be undone."""

@@ -19,7 +19,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.model import Event
 from workbench.tui.actions import bindings
 from workbench.tui.completion import explain, offers
-from workbench.tui.context import Place, place_of
+from workbench.tui.context import Place, Places
 from workbench.tui.files import OpenFile, read_text
 from workbench.tui.requests import pretty
 from workbench.tui.samples import Sample, decoded, made_up
@@ -42,6 +42,10 @@ from workbench.tui.widgets.status_bar import StatusBar
 __all__ = ["EditScreen"]
 
 _DEBOUNCE_SECONDS = 0.15
+_MOST_DEBOUNCE_SECONDS = 2.0
+"""Checking a flow of thousands of lines takes longer than the pause between two keys. It runs in a
+thread, but a thread takes half of the interpreter: so it waits as long as it last took, until a
+person stops typing."""
 
 
 class EditScreen(PlaceScreen):
@@ -71,6 +75,8 @@ class EditScreen(PlaceScreen):
         self._explained: tuple[tuple[str | int, ...], str] | None = None
         self._outline = ""
         self._as_opened = ("", "")
+        self._places = Places()
+        self._debounce = _DEBOUNCE_SECONDS
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -114,6 +120,7 @@ class EditScreen(PlaceScreen):
         file, editor = self.file, self.editor
         self.samples = [sample for sample in self.samples if sample.origin != "made up"]
         self.problems, self._placed = (), ()
+        self._debounce = _DEBOUNCE_SECONDS
         if file is None:
             editor.read_only = True
             editor.open_text("")
@@ -200,13 +207,13 @@ class EditScreen(PlaceScreen):
             self.recheck()
 
     @work(exclusive=True, group="check")
-    async def recheck(self, delay: float = _DEBOUNCE_SECONDS) -> None:
+    async def recheck(self, delay: float | None = None) -> None:
         """Check and preview what is typed; a newer call takes the place of one that waits."""
         file = self.file
         if file is None:
             return
-        await asyncio.sleep(delay)
-        text, desk = file.text, self.workbench.desk
+        await asyncio.sleep(self._debounce if delay is None else delay)
+        text, desk, began = file.text, self.workbench.desk, time.monotonic()
         problems = await asyncio.to_thread(desk.check, text, file.path)
         self._known[file.path] = problems
         sample, previewer = self.sample, self._previewer
@@ -219,6 +226,10 @@ class EditScreen(PlaceScreen):
         if sample is None or previewer is None:
             return
         shown = await asyncio.to_thread(previewer.preview, text, file.saved, file.path, sample)
+        took = time.monotonic() - began
+        # By halves at most: a flow that is no YAML for two keys is dismissed sooner.
+        expected = max(took, self._debounce / 2, _DEBOUNCE_SECONDS)
+        self._debounce = min(expected, _MOST_DEBOUNCE_SECONDS)
         with suppress(NoMatches):
             if file is self.file:
                 self._show_preview(shown)
@@ -323,7 +334,7 @@ class EditScreen(PlaceScreen):
 
     def _place(self) -> Place:
         row, column = self.editor.cursor_location
-        return place_of(self.editor.document.lines, row, column)
+        return self._places.place_of(self.editor.document.lines, row, column)
 
     def _offer(self) -> None:
         place = self._place()
