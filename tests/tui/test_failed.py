@@ -218,6 +218,27 @@ async def test_the_badge_has_the_count_wherever_one_is(tmp_path: Path) -> None:
         desk.dead_letters.is_down = True
         await app.failed._count(app.file)
         assert app.failed.count is None
+        assert app.failed.shown(0) is None
+        assert app.failed.shown(2) == 2
+
+
+async def test_the_badge_does_not_count_backwards_when_a_run_begins_anew(tmp_path: Path) -> None:
+    async with failing(tmp_path, three()) as (pilot, _desk, _screen):
+        failed = pilot.app.failed  # type: ignore[attr-defined]
+        failed._next_count = 0.0
+        failed.look(pilot.app.file, 7)  # type: ignore[attr-defined]
+        await failed._counting
+        assert [failed.shown(given_up) for given_up in (7, 9, 0, 1)] == [3, 5, 3, 3]
+
+
+async def test_the_badge_says_nothing_of_a_store_that_no_flow_leads_to(tmp_path: Path) -> None:
+    app = application(write_flow(tmp_path, "flow: {"), FakeDesk())
+    async with opened(app) as pilot:
+        await app.failed._count(app.file)
+        assert app.failed.shown(0) is None
+        app.update_status()
+        await pilot.pause()
+        assert "0 failed" not in app.export_screenshot(simplify=True)
 
 
 async def test_nothing_failed_and_a_store_that_is_away_say_so(tmp_path: Path) -> None:

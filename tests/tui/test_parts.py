@@ -23,6 +23,7 @@ from workbench.model import (
     Written,
 )
 from workbench.observe import BatchAnswered, BatchSent, EventsReceived, EventsSettled
+from workbench.tui import context
 from workbench.tui.completion import explain, offers
 from workbench.tui.config import (
     Config,
@@ -33,7 +34,6 @@ from workbench.tui.config import (
     save_state,
     state_path,
 )
-from workbench.tui import context
 from workbench.tui.context import Places, place_of
 from workbench.tui.files import OpenFile, find_flows, read_bytes
 from workbench.tui.filters import parse_filter

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import DeadLetterError, SettingsError, WorkbenchError
+from workbench.errors import SettingsError, WorkbenchError
 from workbench.tui.files import OpenFile
 from workbench.tui.port import Desk
 
@@ -26,13 +26,14 @@ class Failed:
     Attributes:
         count: records (events where no record was made of them) that are open; None where the
             store was not heard of yet, or not lately.
-        is_away: whether the store was asked last, and did not tell.
+        is_unknown: whether it was asked for last, and nothing was learnt: the store is away, or
+            no flow that loads says where it lies.
         session: the replay in progress, or the last one.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.count: int | None = None
-        self.is_away = False
+        self.is_unknown = False
         self.session: ReplaySession | None = None
         self._desk = desk
         self._known: tuple[Path, str, FailedDesk] | None = None
@@ -60,12 +61,13 @@ class Failed:
     # -- counting ------------------------------------------------------------------------------
 
     def shown(self, given_up: int) -> int | None:
-        """The count for the line on top, None where the store is away; `given_up` is what the runs
-        of this application have given up so far, which tells what failed since the store was
-        counted."""
-        if self.count is not None:
-            return self.count + given_up - self._given_up
-        return None if self.is_away and not given_up else given_up
+        """The count for the line on top, None where nothing is known of the store; `given_up` is
+        what the runs of this application have given up so far, which tells what failed since the
+        store was counted."""
+        if self.count is None:
+            return None if self.is_unknown and not given_up else given_up
+        # A run that is started anew has given up nothing yet.
+        return self.count + max(given_up - self._given_up, 0)
 
     def look(self, file: OpenFile | None, given_up: int) -> None:
         """Count anew in the background, when it is time to."""
@@ -76,15 +78,15 @@ class Failed:
             self._counting = asyncio.create_task(self._count(file), name="failed-count")
 
     async def _count(self, file: OpenFile | None) -> None:
-        self.is_away = False
         try:
             counts = await self.desk_of(file).counts()
-        except WorkbenchError as error:
-            self.is_away = isinstance(error, DeadLetterError)
+        except WorkbenchError:
+            self.is_unknown = True
             # Whoever wants to know why finds the sentence at the place of failed batches.
             self.count = None
             self._next_count += _AFTER_ERROR_SECONDS
         else:
+            self.is_unknown = False
             self.count = counts.records or counts.entries
 
     # -- replaying -----------------------------------------------------------------------------
