@@ -7,8 +7,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +19,11 @@ from workbench.app.ledger import Ledger, balance
 from workbench.app.settings import Settings, failed_folder
 from workbench.cli import exits
 from workbench.cli.options import open_sandbox
+from workbench.errors import WorkbenchError
 from workbench.observe import Snapshot
+
+if TYPE_CHECKING:
+    from workbench.sandbox import FaultSwitches
 
 __all__ = ["command"]
 
@@ -84,6 +91,42 @@ def command(events: int, seed: int, flow: Path | None, form: str, summary: bool)
     return exits.OK if outcome.ledger.is_balanced else exits.PROBLEMS
 
 
+class Troubles:
+    """The sandbox's switches as the application knows them: what goes wrong is told to whoever
+    pressed the key, where an error of the sandbox's own would end the application."""
+
+    def __init__(self, switches: FaultSwitches) -> None:
+        self._switches = switches
+
+    async def faults(self) -> Mapping[str, bool]:
+        """Every switch, and whether it is on.
+
+        Raises:
+            WorkbenchError: the emulator does not answer.
+        """
+        with _told():
+            return await self._switches.faults()
+
+    async def switch(self, name: str, on: bool) -> None:
+        """Switch one on or off.
+
+        Raises:
+            WorkbenchError: the emulator does not answer.
+        """
+        with _told():
+            await self._switches.switch(name, on)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    from workbench.sandbox import SandboxError
+
+    try:
+        yield
+    except SandboxError as error:
+        raise WorkbenchError(str(error)) from error
+
+
 async def _show(seed: int) -> int:
     """The application on the sample flows, with events that keep coming."""
     from workbench.app.background import keep_publishing, prepare_streams
@@ -112,7 +155,7 @@ async def _show(seed: int) -> int:
                         folder / SAMPLE_FLOW.name,
                         settings,
                         dead_letters=stores.of,
-                        faults=FaultSwitches(sandbox),
+                        faults=Troubles(FaultSwitches(sandbox)),
                     )
             finally:
                 traffic.cancel()
