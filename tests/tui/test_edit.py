@@ -494,10 +494,15 @@ async def test_drawing_a_line_does_not_add_up_all_lines(
             summed = WrappedDocument.height.fget(editor.wrapped_document)  # type: ignore[attr-defined]
             assert editor.wrapped_document.height == summed == editor.document.line_count
         assert editor.wrapped_document.location_to_offset((5, 3)) == (3, 5)
-        of = []
-        monkeypatch.setattr(WrappedDocument, "height", property(lambda self: of.append(self) or 1))
+        asked: list[WrappedDocument] = []
+
+        def height(document: WrappedDocument) -> int:
+            asked.append(document)
+            return 1
+
+        monkeypatch.setattr(WrappedDocument, "height", property(height))
         await pilot.press("x", "down", "enter")
-        assert editor.wrapped_document not in of
+        assert editor.wrapped_document not in asked
 
 
 async def test_checking_waits_as_long_as_it_took_the_last_time(
