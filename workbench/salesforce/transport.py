@@ -9,6 +9,8 @@ so it is imported when the first request leaves.
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -355,7 +357,7 @@ def translate(error: Exception, url: str) -> TransportError:
                 sent=False,
             )
         case httpcore2.ConnectError():
-            return TransportError(f"{host} cannot be reached: {text}", sent=False)
+            return TransportError(f"{host} cannot be reached: {_why(error)}", sent=False)
         case httpcore2.ProxyError():
             return TransportError(f"the proxy refused to connect to {host}: {text}", sent=False)
         case httpcore2.UnsupportedProtocol():
@@ -372,3 +374,15 @@ def translate(error: Exception, url: str) -> TransportError:
             return TransportError(f"the connection to {host} broke: {text}", sent=True)
         case _:
             return TransportError(f"no usable answer from {host}: {text}", sent=True)
+
+
+def _why(error: BaseException) -> str:
+    """Why there is no connection, in words where they are known; else the system's, unnumbered."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "its name can't be resolved"
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused: nothing listens there"
+        cause = cause.__cause__ or cause.__context__
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

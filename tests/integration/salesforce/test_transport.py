@@ -102,9 +102,17 @@ async def test_a_ca_file_without_certificates_is_named(tmp_path: Path) -> None:
     await transport.aclose()
 
 
+async def test_a_name_that_nobody_knows_is_told_without_numbers() -> None:
+    transport = Transport()
+    with pytest.raises(TransportError, match="invalid cannot be reached: its name") as error:
+        await transport.send("GET", "http://nowhere.invalid/x", {})
+    await transport.aclose()
+    assert not error.value.sent
+
+
 async def test_nobody_listening_is_not_sent() -> None:
     transport = Transport()
-    with pytest.raises(TransportError, match="cannot be reached") as error:
+    with pytest.raises(TransportError, match="reached: connection refused: nothing") as error:
         await transport.send("GET", "http://127.0.0.1:9/x", {})
     await transport.aclose()
     assert not error.value.sent
