@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -37,8 +39,10 @@ from workbench.tui.config import (
 from workbench.tui.context import Places, place_of
 from workbench.tui.files import OpenFile, find_flows, read_bytes
 from workbench.tui.filters import parse_filter
+from workbench.tui.port import Run
 from workbench.tui.requests import compare, pretty
 from workbench.tui.shown_rows import MOST_BELOW, ShownRows
+from workbench.tui.status import status_parts
 from workbench.tui.store import Store
 from workbench.tui.text import clean, clean_lines, content, fit, short_bytes
 
@@ -411,3 +415,27 @@ def test_a_file_that_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -
     (tmp_path / "large").write_bytes(b"x" * 20)
     with pytest.raises(SettingsError, match="more than 10 bytes"):
         read_bytes(tmp_path / "large", 10)
+
+
+# -- the line on top ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cause", "mark"), [("outage", "✗"), ("limit", "●"), ("", "●")])
+def test_an_org_that_cannot_be_reached_is_not_shown_as_there(cause: str, mark: str) -> None:
+    snapshot = SimpleNamespace(
+        state="paused" if cause else "running",
+        pause_cause=cause,
+        uptime_seconds=1.0,
+        api_used=0,
+        api_limit=0,
+    )
+    run = SimpleNamespace(
+        is_over=False,
+        state="running",
+        error=None,
+        health=None,
+        target=SimpleNamespace(is_harmless=True, org="http://127.0.0.1:1"),
+        snapshot=lambda: snapshot,
+    )
+    said = " ".join(part.state for part in status_parts(None, cast("Run", run), None, 0, True))
+    assert f"SF {mark} SANDBOX" in said

@@ -109,7 +109,8 @@ def _org(run: Run | None, is_sandbox: bool) -> Part:
     if snapshot and snapshot.api_limit:
         used = f" {_thousands(snapshot.api_used)}/{_thousands(snapshot.api_limit)}"
     health = run.health
-    mark = "✗" if health is not None and not health.is_logged_in else "●"
+    is_away = snapshot is not None and snapshot.pause_cause == "outage" and not run.is_over
+    mark = "✗" if is_away or (health is not None and not health.is_logged_in) else "●"
     if run.target.is_harmless:
         word = f"SF {mark} SANDBOX"
         return Part("", f"{word}{used}", "ok", "app.mode_health", word)
