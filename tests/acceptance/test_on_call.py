@@ -172,10 +172,13 @@ def test_records_are_mended_in_an_editor(on_call: OnCall, tmp_path: Path) -> Non
 def test_some_first_then_the_rest(on_call: OnCall) -> None:
     first = on_call.lines("replay", "--limit", "1", "--yes", code=1)
     assert "1 failed again" in first[-1]
+    assert "failed again: FIELD_CUSTOM_VALIDATION_EXCEPTION: " in first[-2]
     count = len(on_call.lines("list", "--format", "json"))
     mended = on_call.lines("replay", "--set", "Title=x", "--limit", "1", "--yes")
     assert sum(int(line.split()[0]) for line in mended if "resolved," in line) == count
     assert len(on_call.rows()) == 200
+    id = first[-2].split(":")[0]
+    assert f"{id}: left alone: it was resolved by" in on_call.lines("replay", id, "--yes", code=1)[0]
 
 
 def test_discard_and_export(on_call: OnCall) -> None:

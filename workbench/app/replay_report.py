@@ -14,6 +14,7 @@ class Report:
     Attributes:
         resolved: all of it is written.
         failed_again: it is open still, with more attempts.
+        reasons: why what failed again did, by id.
         skipped: not touched, and a sentence why.
         unrecorded: replayed, but the store could not be told: it will look unfinished.
         left: chosen, and not come to before it was stopped.
@@ -23,6 +24,7 @@ class Report:
 
     resolved: list[str] = field(default_factory=list)
     failed_again: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     unrecorded: list[tuple[str, str]] = field(default_factory=list)
     left: int = 0

@@ -281,6 +281,7 @@ class ReplaySource:
             self._unrecorded(id, f"it failed again ({batch.reason}), but: {error}")
         else:
             self._report.failed_again.append(id)
+            self._report.reasons[id] = batch.reason
             self._told(id, batch.reason)
         hand.is_concluded = True
 

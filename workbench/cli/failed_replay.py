@@ -181,7 +181,7 @@ class _Session:
         if plan.entries and not self.yes:
             told = plan.skipped[:_SHOWN_SKIPPED]
             for id, why in told:
-                click.echo(f"  {id}: left alone: {why}", err=True)
+                click.echo(f"  {id}: left alone: {_about(id, why)}", err=True)
             if not _agreed(question):
                 return None
         report = await self._carry_out()
@@ -279,8 +279,13 @@ def _say_plan(plan: Plan, is_json: bool) -> None:
         for line in difference.lines:
             click.echo(f"  {line}")
     for id, why in plan.skipped:
-        click.echo(f"# {id}: left alone: {why}")
+        click.echo(f"# {id}: left alone: {_about(id, why)}")
     click.echo(f"\nNothing is sent. It would be: {plan.sentence()}")
+
+
+def _about(id: str, why: str) -> str:
+    """The sentence without the id that it may begin with: that stands before it."""
+    return f"it {why.removeprefix(f'{id} ')}" if why.startswith(f"{id} ") else why
 
 
 def _readable(body: bytes) -> str:
@@ -294,11 +299,11 @@ def _say_report(report: Report, told: Sequence[tuple[str, str]]) -> None:
     """What became of the entries, but for what was `told` before."""
     for id, why in report.skipped:
         if (id, why) not in told:
-            click.echo(f"{id}: left alone: {why}")
+            click.echo(f"{id}: left alone: {_about(id, why)}")
     for id, why in report.unrecorded:
         click.echo(f"{id}: {why}")
     for id in report.failed_again:
-        click.echo(f"{id}: failed again")
+        click.echo(f"{id}: failed again: {report.reasons.get(id, '')}".removesuffix(": "))
     if report.stopped:
         click.echo(f"stopped: {report.stopped}; {report.left:,} left as they were")
     click.echo(
