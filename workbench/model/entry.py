@@ -10,6 +10,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench import codec
@@ -189,7 +190,11 @@ class Entry:
             )
 
     def _taken(self, claim: Claim) -> ClaimedError:
-        sentence = f"{self.id} is being replayed by {claim.by} since {claim.since}"
+        free = datetime.fromtimestamp(claim.until, UTC).strftime("%H:%M:%S")
+        sentence = (
+            f"{self.id} is being replayed by {claim.by} since {claim.since}; "
+            f"if that ended without a word, it is free at {free} UTC"
+        )
         return ClaimedError(self.id, claim.by, claim.since, sentence)
 
     # -- JSON --------------------------------------------------------------------------------

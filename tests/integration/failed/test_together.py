@@ -87,6 +87,7 @@ async def test_a_create_that_somebody_died_over_waits_for_a_yes(world: World) ->
     async with world.desk as desk:
         plan = await desk.dry_run(request(id))
         assert "is being replayed by dead@host" in plan.skipped[0][1]
+        assert "it is free at " in plan.skipped[0][1]
         await dead.claim(id, time.time() - 31)
         assert (await desk.dry_run(request(id))).duplicates == [id]
         report = await desk.replay(request(id))
