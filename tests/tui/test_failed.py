@@ -16,9 +16,11 @@ from textual.widgets import Button, Input, Static, TextArea
 
 from tests.tui.failures import batch, refused, unfit, unknown
 from tests.tui.support import FLOW, NASTY, FakeDesk, application, opened, write_flow
+from workbench.app import failed_edit
 from workbench.model import Entry, FailedBatch
 from workbench.tui.actions import ACTIONS
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.screens.failed import deeds
 from workbench.tui.screens.failed.edit_dialog import EditDialog
 from workbench.tui.screens.failed.filters import parse_filter
 from workbench.tui.screens.failed.replay_dialog import ReplayDialog
@@ -220,6 +222,32 @@ async def test_the_badge_has_the_count_wherever_one_is(tmp_path: Path) -> None:
         assert app.failed.count is None
         assert app.failed.shown(0) is None
         assert app.failed.shown(2) == 2
+
+
+async def test_a_second_deed_waits_for_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assigned, may_end = failed_edit.assigned, asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        await may_end.wait()
+        return await assigned(*arguments)
+
+    monkeypatch.setattr(failed_edit, "assigned", slow)
+    monkeypatch.setattr(deeds, "_MANY", 3)
+    async with failing(tmp_path, three()) as (pilot, _desk, screen):
+        await pilot.press("A", "s")
+        ask = await dialog(pilot, AskDialog)
+        ask.query_one(Input).value = "Title=Dr"
+        await pilot.press("enter")
+        await pilot.press("d")
+        await pilot.pause()
+        said = [notice.message for notice in pilot.app._notifications]
+        assert said == ["changing 3 entries …", "what you asked for before is not done yet"]
+        may_end.set()
+        await until(pilot, lambda: len(screen.edits) == 3)
+        await pilot.press("d")
+        await dialog(pilot, ReadDialog)
 
 
 async def test_the_badge_does_not_count_backwards_when_a_run_begins_anew(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["discard", "dry_run", "edit", "export", "make_test", "replay", "set_field"]
 
 _DRAFTS = 50
+_MANY = 300
 
 
 async def edit(screen: FailedScreen, desk: FailedDesk) -> None:
@@ -67,6 +68,7 @@ async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
     if text is None:
         return
     before = screen.edits
+    _tell_long(screen, ids, "changing")
     edits, skipped = await assigned(desk, ids, meant, before, assignment(text))
     screen.take_edits(edits)
     count = sum(len(edit.records) for id, edit in screen.edits.items() if edit != before.get(id))
@@ -77,6 +79,7 @@ async def set_field(screen: FailedScreen, desk: FailedDesk) -> None:
 async def dry_run(screen: FailedScreen, desk: FailedDesk) -> None:
     """Show the requests that a replay would send, and how they differ from what was sent."""
     ids = screen.chosen_ids()
+    _tell_long(screen, ids, "rendering")
     plan = await desk.dry_run(_request(screen, ids))
     title = f"Dry run of {len(ids):,}: nothing is sent"
     buttons = [("replay", "Replay …")] if plan.entries else []
@@ -129,6 +132,7 @@ async def discard(screen: FailedScreen, desk: FailedDesk) -> None:
     )
     if reason is None:
         return
+    _tell_long(screen, ids, "closing")
     result = await desk.discard(EntryFilter(ids=frozenset(ids)), reason.strip())
     screen.workbench.tell(f"{len(result.discarded):,} discarded")
     _tell_skipped(screen, result.skipped)
@@ -140,6 +144,12 @@ def _tell_skipped(screen: FailedScreen, skipped: Sequence[tuple[str, str]]) -> N
         id, why = skipped[0]
         more = f", and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
         screen.workbench.tell(f"left alone: {id}: {why}{more}", severity="warning")
+
+
+def _tell_long(screen: FailedScreen, ids: Sequence[str], doing: str) -> None:
+    """Say what is begun, where it takes long enough to wonder."""
+    if len(ids) >= _MANY:
+        screen.workbench.tell(f"{doing} {len(ids):,} entries …")
 
 
 def _records(count: int) -> str:

@@ -92,6 +92,7 @@ class FailedScreen(PlaceScreen):
         self._total = 0
         self._next_read = 0.0
         self._reading = asyncio.Lock()
+        self._is_doing = False
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -391,15 +392,25 @@ class FailedScreen(PlaceScreen):
             self.box.toggle()
         self.focus_pane("entries")
 
+    def _do(self, deed: Callable[[FailedScreen, FailedDesk], Awaitable[None]]) -> None:
+        """Do something with the desk; what goes wrong is told. One thing at a time: a second would
+        begin without what the first is to change."""
+        if self._is_doing:
+            self.workbench.tell("what you asked for before is not done yet", severity="warning")
+        elif self.desk is not None:
+            self._is_doing = True
+            self._carry_out(deed, self.desk)
+
     @work(exclusive=True, group="dialog")
-    async def _do(self, deed: Callable[[FailedScreen, FailedDesk], Awaitable[None]]) -> None:
-        """Do something with the desk; what goes wrong is told."""
-        if self.desk is None:
-            return
+    async def _carry_out(
+        self, deed: Callable[[FailedScreen, FailedDesk], Awaitable[None]], desk: FailedDesk
+    ) -> None:
         try:
-            await deed(self, self.desk)
+            await deed(self, desk)
         except WorkbenchError as error:
             self.workbench.tell(str(error), severity="error")
+        finally:
+            self._is_doing = False
         await self.read()
 
     def action_edit(self) -> None:
