@@ -126,6 +126,8 @@ class OpenFile:
             SettingsError: it can't be written.
         """
         target = path or self.path
+        if target.exists() and not os.access(target, os.W_OK):
+            raise SettingsError(f"{target} is read-only: save under another name")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(target.resolve(), self.text)  # through a link, into the file it means
