@@ -27,6 +27,11 @@ def save(screen: EditScreen) -> bool:
     file = screen.file
     if file is None:
         return False
+    text = file.changed_on_disk()
+    if text is not None:  # since somebody looked last: saving now would undo what they wrote
+        changed_on_disk(screen, file, text)
+        if file.is_dirty:
+            return False
     try:
         file.save()
     except WorkbenchError as error:
@@ -50,8 +55,17 @@ def _exists(path: Path) -> bool:
     return path.exists()
 
 
-def _wrong_name(text: str) -> str:
+def _path(text: str) -> Path:
+    """The path that a person typed, `~` as a shell means it."""
     path = Path(text.strip())
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name
+        return path
+
+
+def _wrong_name(text: str) -> str:
+    path = _path(text)
     if not text.strip() or path.suffix not in (".yaml", ".yml"):
         return "a flow file's name ends in .yaml"
     if path.is_dir():
@@ -67,7 +81,7 @@ async def save_as(screen: EditScreen) -> None:
     name = await screen.app.push_screen_wait(AskDialog("Save as", str(file.path), _wrong_name))
     if name is None:
         return
-    path = Path(name.strip())
+    path = _path(name)
     if path != file.path and _exists(path):
         dialog = ConfirmDialog("Replace?", [f"{path} exists."], "Replace")
         if not await screen.app.push_screen_wait(dialog):
@@ -93,13 +107,13 @@ async def new(screen: EditScreen) -> None:
         return
 
     def wrong(text: str) -> str:
-        return _wrong_name(text) or ("it exists already" if Path(text.strip()).exists() else "")
+        return _wrong_name(text) or ("it exists already" if _path(text).exists() else "")
 
     suggestion = screen.workbench.folder / f"{kind}.yaml"
     name = await screen.app.push_screen_wait(AskDialog("Name of the file", str(suggestion), wrong))
     if name is None:
         return
-    path = Path(name.strip())
+    path = _path(name)
     screen.workbench.files[path] = OpenFile.new(path, new_flow(kind))
     screen.open_path(path)
     screen.editor.focus()
