@@ -307,6 +307,62 @@ async def test_find_and_replace(flow: Path) -> None:
         assert "contacts" in screen.editor.text
 
 
+async def test_all_that_is_found_is_replaced_whatever_its_case(flow: Path) -> None:
+    write_flow(flow.parent, "# İ Contact, contact, CONTACT\n" + FLOW)
+    app = application(flow)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+f", *"contact", "enter")
+        assert screen.editor.selected_text == "Contact"
+        bar = screen.query_one(FindBar)
+        bar.query_one("#find-by", Input).value = r"\1"
+        await pilot.press("ctrl+a")
+        assert screen.editor.text.startswith("# İ \\1, \\1, \\1\n")
+        assert "contact" not in screen.editor.text.lower()
+        await pilot.press("escape", "ctrl+z")
+        assert screen.editor.text == "# İ Contact, contact, CONTACT\n" + FLOW
+        await pilot.press("ctrl+f")
+        bar.query_one("#find-needle", Input).value = ""
+        before = told(app)
+        await pilot.press("down")
+        assert told(app) == before
+        bar.query_one("#find-needle", Input).value = "CONtact"
+        await pilot.press("ctrl+a")
+        assert told(app)[-1] == "not found: CONtact"
+
+
+async def test_saving_does_not_undo_what_another_program_wrote_just_now(flow: Path) -> None:
+    app = application(flow)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("x")
+        write_flow(flow.parent, FLOW + "# theirs\n")
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(app.screen, ReadDialog)
+        assert read_text(flow) == FLOW + "# theirs\n"
+        await pilot.press("escape", "ctrl+s")
+        assert read_text(flow) == screen.editor.text == "x" + FLOW
+
+
+async def test_a_home_folder_is_meant_as_in_a_shell(
+    flow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = flow.parent / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(flow.parent)
+    app = application(flow)
+    async with opened(app, size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        screen.action_save_as()
+        await pilot.pause()
+        app.screen.query_one(Input).value = "~/mine.yaml"
+        await pilot.press("enter")
+        await pilot.pause()
+    assert [path.name for path in home.iterdir()] == ["mine.yaml"]
+
+
 async def test_going_to_a_line_refuses_what_is_none(flow: Path) -> None:
     app = application(flow)
     async with opened(app, size=(120, 40)) as pilot:

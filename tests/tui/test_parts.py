@@ -406,6 +406,20 @@ def test_saving_keeps_the_mode_and_follows_links(tmp_path: Path) -> None:
     assert file.changed_on_disk() is None
 
 
+def test_a_file_that_may_not_be_written_is_not_replaced_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("a", encoding="utf-8")
+    file = OpenFile.read(path)
+    file.text = "b"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SettingsError, match="read-only"):
+        file.save()
+    assert path.read_text(encoding="utf-8") == "a"
+    assert file.is_dirty
+
+
 def test_a_file_that_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
     file = OpenFile.new(tmp_path, "x")
     with pytest.raises(SettingsError, match="can't be written"):

@@ -38,6 +38,11 @@ _MOST_CHARACTERS = 2_000
 _WORD = re.compile(r"[\w.-]")
 
 
+def _pattern(needle: str) -> re.Pattern[str]:
+    """What is looked for; without case unless it has capitals."""
+    return re.compile(re.escape(needle), re.IGNORECASE if needle == needle.lower() else 0)
+
+
 class _Unwrapped(WrappedDocument):
     """A document whose lines are never broken, so its height need not be added up.
 
@@ -162,26 +167,33 @@ under the editor explains the field you are in.
 
         Letters are compared without case unless the needle has capitals.
         """
-        if not needle:
+        places = [match.start() for match in _pattern(needle).finditer(self.text)] if needle else []
+        if not places:
             return False
-        text = self.text if needle != needle.lower() else self.text.lower()
         document = self.document
         start, end = sorted(self.selection)
         if backwards:
             here = document.get_index_from_location(start)  # type: ignore[attr-defined]
-            found = text.rfind(needle, 0, here)
-            found = text.rfind(needle) if found < 0 else found
+            found = next((place for place in reversed(places) if place < here), places[-1])
         else:
             here = document.get_index_from_location(end)  # type: ignore[attr-defined]
-            found = text.find(needle, here)
-            found = text.find(needle) if found < 0 else found
-        if found < 0:
-            return False
+            found = next((place for place in places if place >= here), places[0])
         first = document.get_location_from_index(found)  # type: ignore[attr-defined]
         last = document.get_location_from_index(found + len(needle))  # type: ignore[attr-defined]
         self.selection = Selection(first, last)
         self.scroll_cursor_visible(center=True)
         return True
+
+    def is_selected(self, needle: str) -> bool:
+        """Whether what is selected is a place that `find` finds."""
+        return _pattern(needle).fullmatch(self.selected_text) is not None
+
+    def replace_each(self, needle: str, by: str) -> int:
+        """Replace every place that `find` finds, as one step that can be undone; how many."""
+        text, count = _pattern(needle).subn(lambda _: by, self.text)
+        if count:
+            self.replace_all(text)
+        return count
 
     # -- problems ------------------------------------------------------------------------------
 

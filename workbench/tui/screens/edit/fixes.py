@@ -64,13 +64,10 @@ def replace(screen: EditScreen, needle: str, by: str, is_all: bool) -> None:
     if not needle:
         return
     if is_all:
-        count = editor.text.count(needle)
-        if count:
-            editor.replace_all(editor.text.replace(needle, by))
-        screen.workbench.tell(f"{count} replaced")
+        count = editor.replace_each(needle, by)
+        screen.workbench.tell(f"{count} replaced" if count else f"not found: {needle}")
         return
-    selected = editor.selected_text
-    if selected == needle or (needle.islower() and selected.lower() == needle):
+    if editor.is_selected(needle):
         start, end = sorted(editor.selection)
         editor.replace(by, start, end, maintain_selection_offset=False)
     if not editor.find(needle):

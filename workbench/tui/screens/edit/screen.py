@@ -427,7 +427,7 @@ class EditScreen(PlaceScreen):
 
     @on(FindBar.Find)
     def _find(self, event: FindBar.Find) -> None:
-        if not self.editor.find(event.needle, backwards=event.backwards):
+        if event.needle and not self.editor.find(event.needle, backwards=event.backwards):
             self.workbench.tell(f"not found: {event.needle}", severity="warning")
 
     @on(FindBar.Replace)
