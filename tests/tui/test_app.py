@@ -150,6 +150,14 @@ async def test_themes_are_chosen_and_remembered(tmp_path: Path) -> None:
         assert app.state.theme == "workbench-light"
 
 
+async def test_a_theme_that_is_not_there_is_told(tmp_path: Path) -> None:
+    app = application(write_flow(tmp_path))
+    app.config = Config(theme="nope")
+    async with opened(app):
+        (notice,) = app._notifications
+        assert "no theme 'nope'" in notice.message
+
+
 def test_our_themes_say_every_colour() -> None:
     from workbench.tui.themes import THEMES
 

@@ -153,6 +153,11 @@ class WorkbenchApp(App[None]):
             self.set_keymap(dict(self.config.keys))
         self.theme_changed_signal.subscribe(self, lambda _: self._remember_theme())
         self._open_first()
+        if self.config.theme and self.config.theme not in self.available_themes:
+            self.tell(
+                f"config.toml: no theme {self.config.theme!r}; ctrl+p, theme lists them all",
+                severity="warning",
+            )
         self.set_interval(_ABSORB_EVERY, self._absorb, name="absorb")
         self.set_interval(self.config.frame_seconds, self._tick, name="frames")
         self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
