@@ -178,7 +178,9 @@ def test_some_first_then_the_rest(on_call: OnCall) -> None:
     assert sum(int(line.split()[0]) for line in mended if "resolved," in line) == count
     assert len(on_call.rows()) == 200
     id = first[-2].split(":")[0]
-    assert f"{id}: left alone: it was resolved by" in on_call.lines("replay", id, "--yes", code=1)[0]
+    assert (
+        f"{id}: left alone: it was resolved by" in on_call.lines("replay", id, "--yes", code=1)[0]
+    )
 
 
 def test_discard_and_export(on_call: OnCall) -> None:
