@@ -116,9 +116,12 @@ def test_places_above_the_cursor_are_walked_through_once(
     assert places.place_of(lines, last, 11).path == ("flow", "tasks", 1, "c", "payload")
     walked: list[str] = []
     walk = context._walk
-    monkeypatch.setattr(
-        context, "_walk", lambda stack, line: (walked.append(line), walk(stack, line))
-    )
+
+    def counted(stack: list[tuple[int, str | int]], line: str) -> None:
+        walked.append(line)
+        walk(stack, line)
+
+    monkeypatch.setattr(context, "_walk", counted)
     lines[-1] += "y"
     for row in (last, last - 500, 3, last):
         assert places.place_of(lines, row, 12) == Places().place_of(lines, row, 12)
