@@ -23,7 +23,7 @@ from workbench.tui.commands import Commands
 from workbench.tui.config import Config, State
 from workbench.tui.screens.health.screen import HealthScreen
 from workbench.tui.screens.help import HelpScreen
-from workbench.tui.widgets.dialogs import ConfirmDialog
+from workbench.tui.widgets.dialogs import ConfirmDialog, TypeDialog
 from workbench.tui.widgets.jump import JumpScreen
 
 ROOT = Path(__file__).parents[2]
@@ -208,6 +208,13 @@ async def test_publishing_a_test_event(tmp_path: Path) -> None:
         await pilot.pause()
         assert len(desk.published) == 1
         assert "did not confirm" in told(app)[-1]
+        desk.is_down = False
+        assert app.screen.query_one(TextArea).text == "{"
+        app.screen.query_one(TextArea).text = "{}"
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert desk.published[1:] == [("crm.contacts.upsert", b"{}")]
+        assert app.screen is app.place_screen
 
 
 async def test_publishing_outside_the_sandbox_asks(tmp_path: Path) -> None:
@@ -223,6 +230,10 @@ async def test_publishing_outside_the_sandbox_asks(tmp_path: Path) -> None:
         assert isinstance(app.screen, ConfirmDialog)
         await pilot.press("escape")
         await pilot.pause()
+        assert isinstance(app.screen, TypeDialog)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.place_screen
         assert desk.published == []
 
 

@@ -19,7 +19,8 @@ async def publish(app: WorkbenchApp) -> None:
     """Ask for subject and data, beginning with the event at hand, and publish with confirmation.
 
     Data that are no JSON may be sent, to see what the flow does with them, after a question; and
-    so may anything to a NATS that is not the sandbox's.
+    so may anything to a NATS that is not the sandbox's. What is not published after all is asked
+    for again as it was typed.
     """
     file = app.file
     if file is None:
@@ -36,26 +37,37 @@ async def publish(app: WorkbenchApp) -> None:
     if subject is None:
         return
     start = _sample_at_hand(app) or made_up(file.text)
-    text = await app.push_screen_wait(
-        TypeDialog(f"Data of the event for {subject}", start.data.decode("utf-8", "replace"))
-    )
-    if text is None:
-        return
-    data, doubts = text.encode(), []
+    typed = start.data.decode("utf-8", "replace")
+    title = f"Data of the event for {subject}"
+    while True:
+        answer = await app.push_screen_wait(TypeDialog(title, typed))
+        if answer is None:
+            return
+        typed = answer
+        doubts = _doubts(app, typed, flow.source.url)
+        dialog = ConfirmDialog("Publish all the same?", doubts, "Publish")
+        if doubts and not await app.push_screen_wait(dialog):
+            continue
+        app.tell(f"publishing to {subject.strip()} …")
+        try:
+            said = await app.desk.publish(file.text, file.path, subject.strip(), typed.encode())
+        except WorkbenchError as error:
+            app.tell(str(error), severity="error")
+        else:
+            app.tell(said)
+            return
+
+
+def _doubts(app: WorkbenchApp, typed: str, url: str) -> list[str]:
+    """What speaks against publishing it."""
+    doubts = []
     try:
-        codec.decode(data)
+        codec.decode(typed.encode())
     except ValueError as error:
         doubts.append(f"As JSON it is wrong: {error}")
     if not app.desk.is_sandbox:
-        doubts.append(f"This is not the sandbox: the event is published to {flow.source.url}.")
-    if doubts:
-        dialog = ConfirmDialog("Publish all the same?", doubts, "Publish")
-        if not await app.push_screen_wait(dialog):
-            return
-    try:
-        app.tell(await app.desk.publish(file.text, file.path, subject.strip(), data))
-    except WorkbenchError as error:
-        app.tell(str(error), severity="error")
+        doubts.append(f"This is not the sandbox: the event is published to {url}.")
+    return doubts
 
 
 def _concrete(subject: str) -> str:
