@@ -30,7 +30,13 @@ def elsewhere(pullers: int = 1, ack_floor: int = 2) -> Health:
 
 def events(*sequences: int) -> list[Event]:
     return [
-        Event("crm.contacts.upsert", b'{"id": "C-%d"}' % n, stream="crm", sequence=n)
+        Event(
+            "crm.contacts.upsert",
+            b'{"id": "C-%d"}' % n,
+            stream="crm",
+            sequence=n,
+            timestamp_ns=(1_790_000_000 + n) * 10**9,
+        )
         for n in sequences
     ]
 
@@ -65,6 +71,11 @@ async def test_attached_it_shows_events_durable_and_failed_batches_and_starts_no
         assert desk.runs == []
         assert screen.store is not None
         assert [row.state for row in screen.store.rows()] == ["settled", "settled", "unsettled"]
+        assert [row.seen for row in screen.store.rows()] == [
+            1_790_000_001,
+            1_790_000_002,
+            1_790_000_003,
+        ]
         assert "attached: the flow runs elsewhere" in str(screen.event_list.border_title)
         assert "lag 7   ack pending 3" in str(screen.rates.content)
         assert screen.check_action("start_stop", ()) is None

@@ -103,7 +103,7 @@ class Elsewhere:
         events = await self._desk.peek(text, path, _EVENTS)
         store, last = self._stores.get(path), self._last.get(path, 0)
         if store is None:
-            store = self._stores[path] = Store(self._kept, log=self._log)
+            store = self._stores[path] = Store(self._kept, log=self._log, is_outside=True)
         new = [event for event in events if event.sequence > last]
         if last and len(new) == _EVENTS:
             said = f"more than {_EVENTS} events came between two looks; only the last are shown"

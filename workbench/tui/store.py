@@ -46,6 +46,8 @@ class Store:
     Attributes:
         changed: numbers of rows that changed since `take_changed` was last called.
         key_fields: by task, the field whose value is shown as a record's key.
+        is_outside: the events are looked at long after they came, perhaps: their time is when the
+            stream stored them, not when they were seen.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Store:
         *,
         log: Log | None = None,
         key_fields: Mapping[str, str] | None = None,
+        is_outside: bool = False,
     ) -> None:
         self.size = size
+        self.is_outside = is_outside
         self.log = log or Log()
         self.key_fields = dict(key_fields or {})
         self.rates = Rates()
@@ -194,7 +198,8 @@ class Store:
                 old = ring[number % size]
                 if old is not None:
                     self._forget(old)
-                ring[number % size] = EventRow(number, event, now)
+                seen = event.timestamp_ns / 1e9 if self.is_outside else now
+                ring[number % size] = EventRow(number, event, seen)
                 index[place] = number
                 self.end = number + 1
             else:

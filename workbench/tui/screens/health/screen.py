@@ -63,6 +63,7 @@ class HealthScreen(PlaceScreen):
         super().__init__()
         self.level = "info"
         self.steps: list[Step] = []
+        self._tested = ""
         self._seen = -1
         self._is_testing = False
 
@@ -99,7 +100,7 @@ class HealthScreen(PlaceScreen):
             is_org = step.name.startswith("Salesforce")
             if is_org == (part == "Salesforce"):
                 mark, tone = ("✓", "$text-success") if step.is_ok else ("✗", "bold $text-error")
-                took = f" ({step.seconds * 1e3:.0f} ms)"
+                took = f" ({step.seconds * 1e3:.0f} ms, at {self._tested})"
                 text = clip(clean(f"{step.name}: {step.said}"), 400)
                 lines.append(Content.assemble((f"{mark} ", tone), text, took))
         return Content("\n").join(lines)
@@ -183,6 +184,8 @@ class HealthScreen(PlaceScreen):
             return
         self._is_testing = True
         self.steps.clear()
+        now = time.localtime(self.workbench.log_lines.now())
+        self._tested = time.strftime("%H:%M:%S", now)
 
         def tell(step: Step) -> None:
             self.steps.append(step)
