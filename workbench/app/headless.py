@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.app import asked
 from workbench.app.failed_stores import FailedStores
 from workbench.app.fleet import Fleet, Member
 from workbench.app.settings import Settings
@@ -101,6 +102,8 @@ class _Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, number)
         loop.add_signal_handler(signal.SIGUSR1, self._resume)
+        for number in asked.came:
+            self._end(number)
 
     def ignore(self) -> None:
         """What comes now finds everything closed: by the defaults that asyncio would put back it

@@ -13,6 +13,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line of this process; ends by `SystemExit` with one of `exits`' codes."""
     try:
+        from workbench.app.asked import mind_what_is_dropped
+
+        mind_what_is_dropped()
         from workbench.cli.root import run
         from workbench.cli.streams import mend_streams
 

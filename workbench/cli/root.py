@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from workbench import __version__
+from workbench.app import asked
 from workbench.cli import exits
 from workbench.errors import WorkbenchError
 
@@ -162,6 +163,7 @@ def _root() -> None:
 def _terminated(number: int, _frame: object) -> None:
     """SIGTERM before a command has a way of its own with it: what was begun is closed on the way
     out, as with Ctrl-C; a sandbox that is being started, say."""
+    asked.came.append(signal.SIGTERM)
     sys.exit(128 + number)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from workbench.app import asked
 from workbench.errors import SettingsError
 
 __all__ = ["command"]
@@ -86,6 +87,8 @@ def command(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        if asked.came:
+            stop.set()
         async with Sandbox(options) as sandbox:
             click.echo(sandbox.describe(), nl=False)
             click.echo("The sandbox is running; Ctrl-C ends it.", err=True)

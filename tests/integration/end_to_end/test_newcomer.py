@@ -456,3 +456,35 @@ async def test_a_signal_at_any_moment_of_the_start_ends_it_quietly_and_leaves_no
         )
         assert said.code in (0, 130, -number, 128 + number), said.text
         assert list(place.iterdir()) == []
+
+
+DROPPED = """
+import weakref
+from workbench.app import asked
+from workbench.cli import main
+
+class Anything: pass
+def interrupt(_): raise KeyboardInterrupt
+asked.mind_what_is_dropped()
+anything = Anything()
+watched = weakref.ref(anything, interrupt)
+del anything
+main()
+"""
+
+
+async def test_a_ctrl_c_that_python_drops_while_it_loads_ends_the_run_all_the_same(
+    newcomer: Newcomer,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DROPPED, *map(str, newcomer.started)),
+        cwd=newcomer.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(SECONDS):
+        said, _ = await process.communicate()
+    assert b'"event":"draining"' in said
+    assert b"Traceback" not in said
+    assert process.returncode == 0
