@@ -252,9 +252,10 @@ async def test_a_second_deed_waits_for_the_first(
 
 async def test_the_badge_does_not_count_backwards_when_a_run_begins_anew(tmp_path: Path) -> None:
     async with failing(tmp_path, three()) as (pilot, _desk, _screen):
-        failed = pilot.app.failed  # type: ignore[attr-defined]
+        app = app_of(pilot)
+        failed = app.failed
         failed._next_count = 0.0
-        failed.look(pilot.app.file, 7)  # type: ignore[attr-defined]
+        failed.look(app.file, 7)
         await failed._counting
         assert [failed.shown(given_up) for given_up in (7, 9, 0, 1)] == [3, 5, 3, 3]
 
