@@ -6,6 +6,7 @@ rolled back: the whole answer is read before any record is called written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -88,28 +89,21 @@ def read(builder: RequestBuilder, batch: Batch, reply: Reply) -> Reading:
 
 
 _LISTED = (Body.RECORDS, Body.IDS_IN_QUERY)
-_SUCCESS = b'","success":true,"errors":[]'
-_ROW = len(b'{"id":"' + _SUCCESS + b"},") + 18
+_SUCCESS = rb'\{"id":"[0-9A-Za-z]{18}","success":true,"errors":\[\](?:,"created":(?:true|false))?\}'
+_ALL_SUCCESS = re.compile(rb"\[%b(?:,%b)*+\]" % (_SUCCESS, _SUCCESS))
 
 
 def _is_all_success(reply: Reply, count: int) -> bool:
     """Whether the answer is the usual one: so many successes in the form that Salesforce writes.
 
-    Told without decoding it, for nearly every answer is one: each piece of such a row stands in it
-    as often as there are records, and beside those and the ids of 18 characters there is not a
-    byte more. Anything else, even if it means the same, is decoded and looked at row by row.
+    Told without decoding it, for nearly every answer is one. Anything else, even if it means the
+    same, is decoded and looked at row by row.
     """
     body = reply.body
-    if reply.status != 200 or body[:7] != b'[{"id":' or body[-2:] != b"}]":
-        return False
-    created, updated = body.count(b',"created":true}'), body.count(b',"created":false}')
-    told = created + updated
-    size = 1 + count * _ROW + created * len(b',"created":true') + updated * len(b',"created":false')
     return (
-        len(body) == size
-        and body.count(b'{"id":"') == count
-        and body.count(_SUCCESS) == count
-        and (told == count or (not told and body.count(b"[]},") == count - 1))
+        reply.status == 200
+        and body.count(b"{") == count
+        and _ALL_SUCCESS.fullmatch(body) is not None
     )
 
 
@@ -214,7 +208,9 @@ def _together(outcomes: list[Outcome]) -> list[Outcome]:
 
 def _is_claimed(outcome: Outcome) -> bool:
     """Whether Salesforce showed it as written by this request."""
-    return type(outcome) is Written and not outcome.data.get("errors")
+    if type(outcome) is not Written:
+        return False
+    return outcome.data.get("success") is True or not outcome.data.get("errors")
 
 
 def _defer_without_culprit(outcomes: list[Outcome]) -> list[Outcome]:

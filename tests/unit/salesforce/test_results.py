@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench.model import (
@@ -107,6 +107,11 @@ class TestCollections:
 
     def test_success_beside_a_failure_of_the_same_transaction_is_rolled_back(self) -> None:
         answer = [good(1), bad("REQUIRED_FIELD_MISSING")]
+        found = outcomes(one(2, all_or_none=True), reply(answer))
+        assert [type(outcome) for outcome in found] == [RolledBack, Refused]
+
+    def test_success_beside_a_failure_is_rolled_back_whatever_stands_for_its_errors(self) -> None:
+        answer = [{**good(), "errors": True}, bad("STRING_TOO_LONG")]
         found = outcomes(one(2, all_or_none=True), reply(answer))
         assert [type(outcome) for outcome in found] == [RolledBack, Refused]
 
@@ -498,6 +503,7 @@ def test_the_usual_answer_is_told_without_reading_it_and_read_when_asked(ends: l
     assert list(reading.outcomes) == written
 
 
+@example([""], 7, 7, b'{"id":"')  # an answer that is no JSON, of as many bytes
 @given(
     st.lists(st.sampled_from(ENDS), min_size=1, max_size=4),
     st.integers(0, 300),
