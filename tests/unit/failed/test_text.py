@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import codec
@@ -31,6 +31,7 @@ BATCHES = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(BATCHES, min_size=1, max_size=3))
 def test_the_text_of_an_entry_is_its_json(batches: list[FailedBatch]) -> None:
     text = FailedText()
