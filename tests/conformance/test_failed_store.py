@@ -120,6 +120,11 @@ async def test_what_is_stored_comes_back_whole(store: FailedStore) -> None:
     assert await store.counts() == EntryCounts(1, 1)
 
 
+async def test_an_event_of_which_no_record_was_made_counts_as_one(store: FailedStore) -> None:
+    await store.store([batch(7, "A", "A"), batch(8, records=(), attempts=(), kind="unfit")])
+    assert (await store.counts()).records == len(batch(7, "A", "A").failures) + 1
+
+
 @pytest.mark.parametrize("size", [100_000, 1_048_576])
 async def test_an_event_as_large_as_the_server_takes_is_kept_whole(
     store: FailedStore, size: int

@@ -60,7 +60,7 @@ class FileStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: dict[str, _Line] = {}  # by id, in file order
-        self._open: dict[str, int] = {}  # id -> failed records, of the open ones
+        self._open: dict[str, int] = {}  # id -> as EntryCounts.records, of the open ones
         self._read_to = 0
         self._moved: list[int] = []  # places of compacted lines that are not read yet, last first
         self._shift = 0  # from offset to place, of lines that were appended
@@ -295,7 +295,7 @@ class FileStore:
         self._live_bytes += size - (old.size if old else 0)
         self._open.pop(entry.id, None)
         if entry.state == "open":
-            self._open[entry.id] = len(entry.batch.failures)
+            self._open[entry.id] = max(len(entry.batch.failures), 1)
         self._read_to += size
 
     def _forget(self) -> None:

@@ -87,7 +87,7 @@ class JetStreamFailedStore:
         self._stream = FailedStream(connection, stream, max_age_seconds, replicas)
         self._turns = asyncio.Semaphore(_STORES_AT_ONCE)
         self._text = FailedText()
-        # By id: revision, and how many records failed if it is open
+        # By id: revision, and what it adds to `EntryCounts.records` if it is open
         self._counted: dict[str, tuple[int, int | None]] = {}
         self._counted_to = 0
         self._counting = asyncio.Lock()
@@ -201,7 +201,7 @@ class JetStreamFailedStore:
             while state and state["last_seq"] > self._counted_to:
                 page = await self.page(every, self._counted_to, 1_000)
                 for entry in page.entries:
-                    failed = entry.failed if entry.state == "open" else None
+                    failed = max(entry.failed, 1) if entry.state == "open" else None
                     self._counted[entry.id] = (entry.revision, failed)
                 self._counted_to = page.next
                 if page.is_last:

@@ -144,7 +144,8 @@ class EntryPage:
 
 @dataclass(frozen=True, slots=True)
 class EntryCounts:
-    """Open entries (claimed ones too) and their records that are not written."""
+    """Open entries (claimed ones too) and their records that are not written; an event of which no
+    record was made counts as one, as it does among those that a flow has given up."""
 
     entries: int = 0
     records: int = 0

@@ -62,7 +62,7 @@ class MemoryFailedStore:
 
     async def counts(self) -> EntryCounts:
         self._check()
-        failed = [e.summary.failed for e in self.entries.values() if e.state == "open"]
+        failed = [max(e.summary.failed, 1) for e in self.entries.values() if e.state == "open"]
         return EntryCounts(len(failed), sum(failed))
 
     async def aclose(self) -> None:

@@ -87,7 +87,7 @@ class Failed:
             self._next_count += _AFTER_ERROR_SECONDS
         else:
             self.is_unknown = False
-            self.count = counts.records or counts.entries
+            self.count = counts.records
 
     # -- replaying -----------------------------------------------------------------------------
 
