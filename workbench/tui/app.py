@@ -13,11 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, ScreenStackError
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
+from textual.message import Message
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
@@ -25,6 +26,7 @@ from workbench.tui.actions import Action, bindings
 from workbench.tui.config import Config, State
 from workbench.tui.files import OpenFile, find_flows
 from workbench.tui.port import Clock, Desk, Faults
+from workbench.tui.quiet import Quiet
 from workbench.tui.recovery import Recovery
 from workbench.tui.screens.start import StartScreen
 from workbench.tui.text import clip
@@ -41,6 +43,7 @@ __all__ = ["WorkbenchApp"]
 
 _STATUS_SECONDS = 0.5
 _DISK_SECONDS = 1.0
+_TIDY_SECONDS = 60.0
 _ABSORB_EVERY = 0.02
 _ABSORB_SECONDS = 0.005
 """How long at a stretch what the engine told is turned into rows: a key waits no longer for it."""
@@ -121,6 +124,8 @@ class WorkbenchApp(App[None]):
         self.file: OpenFile | None = None
         self._first = place if place.suffix in (".yaml", ".yml") else None
         self._is_attached = is_attached
+        self._quiet = Quiet()
+        self._are_figures_next = False
         self._log_handler: logging.Handler | None = None
         self.is_warm = asyncio.Event()
         for theme in THEMES:
@@ -159,8 +164,11 @@ class WorkbenchApp(App[None]):
                 severity="warning",
             )
         self.set_interval(_ABSORB_EVERY, self._absorb, name="absorb")
-        self.set_interval(self.config.frame_seconds, self._tick, name="frames")
+        self.set_interval(
+            self.config.frame_seconds, self._quiet.unhurried(self._draw), name="frames"
+        )
         self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
+        self.set_interval(_TIDY_SECONDS, self._quiet.tidy, name="tidy")
         await self.go("edit")
         self._warm_up()
 
@@ -169,7 +177,7 @@ class WorkbenchApp(App[None]):
         """Import what the first look at NATS needs, beside the event loop: no key waits for it."""
         await asyncio.to_thread(self.desk.warm_up)
         self.is_warm.set()
-        self.set_interval(_STATUS_SECONDS, self._sample, name="figures")
+        self.set_interval(_STATUS_SECONDS, self._quiet.unhurried(self._look), name="figures")
 
     def _open_first(self) -> None:
         """The file named, the one open last time, or the first there is."""
@@ -211,6 +219,12 @@ class WorkbenchApp(App[None]):
             return None
         return screen if isinstance(screen, PlaceScreen) and screen.is_mounted else None
 
+    def post_message(self, message: Message) -> bool:
+        """See `App.post_message`: keys of the terminal come in by it."""
+        if isinstance(message, events.Key):
+            self._quiet.pressed()
+        return super().post_message(message)
+
     def _absorb(self) -> None:
         self.runs.absorb(_ABSORB_SECONDS)
 
@@ -220,12 +234,29 @@ class WorkbenchApp(App[None]):
             with suppress(NoMatches):  # a timer may fire while the screen is being taken down
                 screen.tick()
 
+    def _draw(self) -> None:
+        """Draw the figures, where their turn has come, or else what happened: no frame has both to
+        draw, for which a key would wait."""
+        if self._are_figures_next:
+            self._figures()
+        else:
+            self._tick()
+
     def _sample(self) -> None:
+        self._look()
+        self._figures()
+
+    def _look(self) -> None:
+        """Take the figures of this moment; the line on top tells of them at once."""
         self.runs.sample()
         self.failed.look(self.file, self.runs.failed())
         is_run_here = self.path is not None and self.runs.is_running(self.path)
         self.elsewhere.look(self.file, is_run_here=is_run_here)
         self.update_status()
+        self._are_figures_next = True
+
+    def _figures(self) -> None:
+        self._are_figures_next = False
         screen = self.place_screen
         if screen is not None:
             with suppress(NoMatches):
