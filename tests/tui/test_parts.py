@@ -258,6 +258,7 @@ def test_held_rows_outlive_the_store_and_later_ones_join_them_up_to_a_bound() ->
 def test_a_filter_looks_at_the_newest_first_and_at_all_in_the_end(
     is_held: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workbench.tui.shown_rows.FIRST_LOOK", 9)
     monkeypatch.setattr("workbench.tui.shown_rows.MOST_AT_ONCE", 9)
     store = Store(100)
     store.notify(EventsReceived("f", events(*range(1, 101))))

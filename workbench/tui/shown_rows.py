@@ -15,8 +15,14 @@ from workbench.tui.store import Store
 
 __all__ = ["ShownRows"]
 
-MOST_AT_ONCE = 2_000
-"""Rows that a filter looks at in one go: all at once would keep keys waiting."""
+FIRST_LOOK = 300
+"""The newest rows, which a filter looks at as soon as it is chosen: some screens full."""
+MOST_AT_ONCE = 1_000
+"""Rows that it looks at in one go after that: all at once would keep keys waiting."""
+
+FREED_AT_ONCE = 1_000
+"""Rows whose memory is given back in one go, once they are no longer held: all at once, 20,000 take
+30 ms."""
 
 MOST_BELOW = 5_000
 """Rows that still join those held; later ones are only counted, or memory would have no bound."""
@@ -30,6 +36,7 @@ class ShownRows:
         self.filter: Filter | None = None
         self._numbers: list[int] | None = None
         self._held: list[EventRow] | None = None
+        self._let_go: list[EventRow] = []
         self._held_end = 0
         self._first = store.first if store else 0
         self._unlooked_end = 0  # the filter has not looked at rows before this number yet
@@ -42,14 +49,24 @@ class ShownRows:
 
     def hold(self) -> None:
         """Keep the rows of this moment, whatever comes; those held before are let go."""
-        self._held = list(self.store.rows()) if self.store else []
+        self._held = self.store.rows() if self.store else []
         self._held_end = self.store.end if self.store else 0
         self._filter_all()
 
     def follow(self) -> None:
         """Show what the store keeps, as it comes."""
+        self._let_go += self._held or []
         self._held = None
         self._filter_all()
+
+    @property
+    def is_letting_go(self) -> bool:
+        """Whether there are rows, no longer held, whose memory is still to be given back."""
+        return bool(self._let_go)
+
+    def let_go(self) -> None:
+        """Give back the memory of some more rows that are no longer held."""
+        del self._let_go[-FREED_AT_ONCE:]
 
     @property
     def new_rows(self) -> int:
@@ -113,20 +130,20 @@ class ShownRows:
         self._numbers, self._unlooked_end = None, 0
         if store is not None and self.filter is not None:
             self._numbers, self._unlooked_end = [], self._end_in_view(store)
-            self.look_on()
+            self.look_on(FIRST_LOOK)
 
     @property
     def is_looking(self) -> bool:
         """Whether there are rows that the filter has not looked at yet."""
         return self.store is not None and self._unlooked_end > self._first_in_view(self.store)
 
-    def look_on(self) -> int:
+    def look_on(self, most: int | None = None) -> int:
         """Let the filter look at some more rows, from the newest to the oldest; how many of them
         are shown now, before all others."""
         store, chosen, numbers = self.store, self.filter, self._numbers
         if store is None or chosen is None or numbers is None or not self.is_looking:
             return 0
-        start = max(self._first_in_view(store), self._unlooked_end - MOST_AT_ONCE)
+        start = max(self._first_in_view(store), self._unlooked_end - (most or MOST_AT_ONCE))
         found = [
             number
             for number in range(start, self._unlooked_end)

@@ -10,7 +10,9 @@ import math
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
 
 from workbench.model import Event, FailedBatch, Record, Written
 from workbench.observe import (
@@ -102,12 +104,11 @@ class Store:
             return None
         return self._ring[number % self.size]
 
-    def rows(self) -> Iterable[EventRow]:
+    def rows(self) -> list[EventRow]:
         """All rows kept, oldest first."""
-        for number in range(self.first, self.end):
-            row = self._ring[number % self.size]
-            if row is not None:
-                yield row
+        ring, first = self._ring, self.first % self.size
+        rows = ring[: self.end] if self.end <= self.size else ring[first:] + ring[:first]
+        return cast("list[EventRow]", rows)  # every place that was reached holds one
 
     def take_changed(self) -> set[int]:
         """Numbers of the rows that are new or changed since the last call."""
@@ -231,7 +232,7 @@ class Store:
             self._oldest_bytes += 1
 
     def _sent(self, notice: BatchSent) -> None:
-        batch = notice.batch
+        batch = replace(notice.batch, origins=None)  # that would keep what the engine knows of it
         call = Call(batch.id, batch.task, batch.attempt, len(batch), self._told, notice.why, batch)
         self._calls[batch.id] = call
         first = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.css.query import NoMatches
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -31,6 +32,8 @@ class PlaceScreen(Screen[None]):
         (110, "-wide"),
     ]
     ALLOW_IN_MAXIMIZED_VIEW = "StatusBar, KeyBar"
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As every screen's, but a pane that gets or loses it is drawn anew, not all of the screen."""
     PURPOSE: ClassVar[str] = ""
     """What the place is for, in a sentence for the help."""
 

@@ -20,11 +20,12 @@ from workbench.tui.shown_rows import ShownRows
 from workbench.tui.store import Store
 from workbench.tui.text import fit
 from workbench.tui.widgets.row_list import Cell, RowList
+from workbench.tui.widgets.sparing import Sparing
 
 __all__ = ["EventList"]
 
-_LOOK_SECONDS = 1 / 30
-"""Between two looks of a filter at older rows."""
+_PART_SECONDS = 1 / 30
+"""Between two parts of what takes too long for one frame."""
 
 _TONES = {
     "ok": "good",
@@ -37,7 +38,7 @@ _TONES = {
 }
 
 
-class EventList(RowList):
+class EventList(Sparing, RowList):
     """Rows of a `Store`. Posts `Moved` when the cursor does, however it came to."""
 
     HELP = """
@@ -77,7 +78,7 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         super().__init__(id=id)
         self.shown = ShownRows(None)
         self.cursor: int | None = None
-        self._is_looking = False
+        self._is_going_on = False
 
     # -- what it shows -------------------------------------------------------------------------
 
@@ -103,16 +104,18 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         else:
             self.keep_in_view()
         self.refresh()
-        self._look_soon()
+        self._go_on_soon()
 
-    def _look_soon(self) -> None:
-        """Let the filter look at older rows, a part of them between any two frames."""
-        if self.shown.is_looking and not self._is_looking:
-            self._is_looking = True
-            self.set_timer(_LOOK_SECONDS, self._look_on)
+    def _go_on_soon(self) -> None:
+        """Let the filter look at older rows, and memory be given back, a part of it between any
+        two frames."""
+        if (self.shown.is_looking or self.shown.is_letting_go) and not self._is_going_on:
+            self._is_going_on = True
+            self.set_timer(_PART_SECONDS, self._go_on)
 
-    def _look_on(self) -> None:
-        self._is_looking = False
+    def _go_on(self) -> None:
+        self._is_going_on = False
+        self.shown.let_go()
         more = self.shown.look_on()
         if more:
             self.measure()
@@ -121,7 +124,7 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
             else:
                 self.scroll_to(y=self.scroll_offset.y + more, animate=False, immediate=True)
             self.refresh()
-        self._look_soon()
+        self._go_on_soon()
 
     @property
     def count(self) -> int:
@@ -146,6 +149,12 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
                 row = self.shown.row_at(place)
                 if row is not None and row.number in changed:
                     self.refresh_row(place)
+
+    def say_if_held(self) -> None:
+        """Say at the bottom whether it follows, in the frame that shows it."""
+        new = self.shown.new_rows
+        held = f"held still  {new:,} new, End follows" if new else "held still"
+        self.border_subtitle = "following" if self.is_following else held
 
     # -- moving --------------------------------------------------------------------------------
 
@@ -173,7 +182,8 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
             self.measure()
             self.keep_in_view()
             self.refresh()
-            self._look_soon()
+            self.say_if_held()
+            self._go_on_soon()
             self.post_message(self.HeldOrNot())
 
     def action_follow(self) -> None:
@@ -183,7 +193,8 @@ you move; **End** follows again. **/** filters: `code:LOCK subject:crm. key:42 -
         self.measure()
         self._go_to_end()
         self.refresh()
-        self._look_soon()
+        self.say_if_held()
+        self._go_on_soon()
 
     def go_to(self, number: int) -> bool:
         """Hold still with the cursor on that row; False where it is gone or filtered out."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Input
 
 __all__ = ["FilterField"]
@@ -17,6 +19,9 @@ class FilterField(Input):
         layer: above; dock: bottom; height: 1; border: none; background: $panel; padding: 0 1;
     }
     """
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False)
+    """As every widget's, but of a fixed place: a letter more lays nothing out anew."""
 
     def on_mount(self) -> None:
         self.cursor_blink = False

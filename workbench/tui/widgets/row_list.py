@@ -15,10 +15,12 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widget import Widget
 
 from workbench.tui.text import fit
+from workbench.tui.widgets.scroll_bar import SteadyScrollBar
 
 __all__ = ["Cell", "RowList"]
 
@@ -175,6 +177,16 @@ class RowList(ScrollView, can_focus=True):
 
     # -- drawing -------------------------------------------------------------------------------
 
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        """See `Widget.vertical_scrollbar`."""
+        if self._vertical_scrollbar is None:
+            bar = SteadyScrollBar(name="vertical", thickness=self.scrollbar_size_vertical)
+            bar.display = False
+            self._vertical_scrollbar = bar
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar
+
     def notify_style_update(self) -> None:
         self._styles.clear()
         super().notify_style_update()
@@ -194,22 +206,18 @@ class RowList(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         base = self._style("")
         if y == 0:
-            return Strip([Segment(self.head(width), self._style("head"))]).crop_extend(
-                0, width, base
-            )
+            return _line([Segment(self.head(width), self._style("head"))], width, base)
         place = y - 1 + int(self.scroll_offset.y)
         if place >= self.count:
             line = self.nothing[place] if not self.count and place < len(self.nothing) else ""
             line = fit(line, width - 2)
-            style = self._style("quiet")
-            return Strip([Segment(f" {line}", style)]).crop_extend(0, width, base)
+            return _line([Segment(f" {line}", self._style("quiet"))], width, base)
         cells = self.cells(place, width)
         if place == self.place:
             style = self._style("cursor")
             text = "".join(text for text, _ in cells)
-            return Strip([Segment(text, style)]).crop_extend(0, width, style)
-        segments = [Segment(text, self._style(tone)) for text, tone in cells]
-        return Strip(segments).crop_extend(0, width, base)
+            return _line([Segment(text, style)], width, style)
+        return _line([Segment(text, self._style(tone)) for text, tone in cells], width, base)
 
     def region_of_cursor(self) -> Region | None:
         """Where the cursor's row is drawn, for tests and pop-ups."""
@@ -219,3 +227,10 @@ class RowList(ScrollView, can_focus=True):
         region = self.scrollable_content_region
         y = region.y + 1 + place - int(self.scroll_offset.y)
         return Region(region.x, y, region.width, 1)
+
+
+def _line(segments: list[Segment], width: int, style: Style) -> Strip:
+    """A line as wide as the list. One that is so already is left alone: cropped to what it is, a
+    strip would keep itself, and be freed by a collection of garbage only."""
+    strip = Strip(segments)
+    return strip if strip.cell_length == width else strip.crop_extend(0, width, style)

@@ -27,13 +27,26 @@ class Sparing(_Mixed):
     def redrawing(self, lines: int) -> Iterator[None]:
         """What is changed within is drawn on leaving: the title, and the first lines, as many as
         there are now or as `lines` says there were."""
+        with self._silent():
+            yield
+        used = max(lines, self.virtual_size.height) - int(self.scroll_offset.y)
+        self.refresh(Region(0, -1, self.size.width, max(0, min(used, self.size.height)) + 1))
+
+    @contextmanager
+    def retitling(self) -> Iterator[None]:
+        """Nothing is changed within but the titles above and below."""
+        with self._silent():
+            yield
+        width, height = self.outer_size.width, self.size.height
+        self.refresh(Region(0, -1, width, 1), Region(0, height, width, 1))
+
+    @contextmanager
+    def _silent(self) -> Iterator[None]:
         self._is_silent = True
         try:
             yield
         finally:
             self._is_silent = False
-        used = max(lines, self.virtual_size.height) - int(self.scroll_offset.y)
-        self.refresh(Region(0, -1, self.size.width, max(0, min(used, self.size.height)) + 1))
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False

@@ -179,14 +179,9 @@ class RunScreen(PlaceScreen):
         gone = f"  {store.first:,} older not kept" if store.first else ""
         if elsewhere.is_attached:
             gone += f"  {ATTACHED}"
-        events.border_title = content(clip(f"Events  {shown}{gone}", 160))
-        if events.is_following:
-            events.border_subtitle = "following"
-        else:
-            new = events.shown.new_rows
-            events.border_subtitle = (
-                f"held still  {new:,} new, End follows" if new else "held still"
-            )
+        with events.retitling():
+            events.border_title = content(clip(f"Events  {shown}{gone}", 160))
+            events.say_if_held()
 
     def _guide(self) -> None:
         events, chosen = self.event_list, self.event_list.shown.filter

@@ -1,0 +1,65 @@
+"""A scroll bar that is drawn when it looks different, not when a row more is counted."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Self
+
+from textual.geometry import Region
+from textual.scrollbar import ScrollBar
+
+__all__ = ["SteadyScrollBar", "thumb"]
+
+_PARTS = 8
+"""Textual draws the ends of the thumb in eighths of a cell."""
+
+
+class SteadyScrollBar(ScrollBar):
+    """Beside a list of thousands a new row moves the thumb by less than can be drawn, and to draw
+    the bar takes as long as a third of the list."""
+
+    _drawn: object = None
+    _is_asked = False
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        if layout or recompose or not self.is_attached:
+            return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        # Length and position change one after the other: looked at when both have.
+        self._is_asked = True
+        self.check_idle()
+        return self
+
+    def _check_refresh(self) -> None:
+        if self._is_asked:
+            self._is_asked = False
+            looks = self._looks()
+            if looks != self._drawn:
+                self._drawn = looks
+                super().refresh()
+        super()._check_refresh()
+
+    def _looks(self) -> object:
+        """All that the picture follows from."""
+        rules = self.parent.styles  # type: ignore[union-attr]
+        colors = (
+            (rules.scrollbar_color_active, rules.scrollbar_background_active)
+            if self.grabbed
+            else (rules.scrollbar_color_hover, rules.scrollbar_background_hover)
+            if self.mouse_over
+            else (rules.scrollbar_color, rules.scrollbar_background)
+        )
+        length = self.size.height if self.vertical else self.size.width
+        seen = thumb(length, self.window_virtual_size, self.window_size, self.position)
+        return self.size, seen, colors, self.background_colors
+
+
+def thumb(length: int, whole: int, seen: int, position: float) -> tuple[int, int]:
+    """Where the thumb of a bar of this length begins and how long it is, in the parts that
+    `ScrollBarRender` draws; (0, 0) where it draws none."""
+    if not (length and 0 < seen < whole) or length == whole:
+        return (0, 0)
+    size = max(1.0, seen / (whole / length))
+    first = (length - size) * (position / (whole - seen))
+    return int(first * _PARTS), ceil(size * _PARTS)
