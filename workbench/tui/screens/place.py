@@ -46,6 +46,16 @@ class PlaceScreen(Screen[None]):
         """The application, by its own type."""
         return cast("WorkbenchApp", self.app)
 
+    def _update_focus_styles(
+        self, focused: Widget | None = None, blurred: Widget | None = None
+    ) -> None:
+        # Both widgets see to their own styles once they know that they got or lost it; left are the
+        # panes that they are in.
+        around = [node for widget in (focused, blurred) if widget for node in widget.ancestors]
+        panes = {node for node in around if node.has_class("pane")}
+        if panes:
+            self.app.stylesheet.update_nodes(panes)
+
     def labels(self) -> Mapping[str, str]:
         """Words for the key bar, by action, where now another fits than the action's own."""
         return {}

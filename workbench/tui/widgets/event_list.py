@@ -24,7 +24,7 @@ from workbench.tui.widgets.sparing import Sparing
 
 __all__ = ["EventList"]
 
-_PART_SECONDS = 1 / 30
+_PART_SECONDS = 1 / 20
 """Between two parts of what takes too long for one frame."""
 
 _TONES = {

@@ -49,6 +49,8 @@ __all__ = ["RunScreen"]
 
 _SETTLE_SECONDS = 0.05
 """How long the cursor rests on a row before the other panes follow."""
+_FLOOD_SETTLE_SECONDS = 0.15
+"""As long where rows stream: the next key would wait for the panes of the one before."""
 _FLOOD_SCREENS = 4
 """Screens full of new rows in a tick: more than anybody reads, so that fewer are drawn."""
 _FLOOD_TICKS = 2
@@ -197,7 +199,7 @@ class RunScreen(PlaceScreen):
     def _row_chosen(self) -> None:
         self._wants_detail = True
         if not self.event_list.is_following:
-            self._follow_up(_SETTLE_SECONDS)
+            self._follow_up(_FLOOD_SETTLE_SECONDS if self._is_flooded else _SETTLE_SECONDS)
 
     @work(exclusive=True, group="settle")
     async def _follow_up(self, after_seconds: float) -> None:
@@ -307,7 +309,7 @@ class RunScreen(PlaceScreen):
     @on(EventList.HeldOrNot)
     def _held_or_not(self) -> None:
         if not self.event_list.is_following:
-            self._follow_up(0.0)
+            self._follow_up(_FLOOD_SETTLE_SECONDS if self._is_flooded else 0.0)
         self._title()
         self.refresh_bindings()
 
