@@ -35,7 +35,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 test: setup ## All tests, against a real nats-server and the Salesforce emulator.
-	$(BIN)/python -m pytest
+	@# Several at once: most of the time a test waits for what time itself must bring.
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: setup ## Format, lint, types, who imports whom.
 	$(BIN)/ruff format --check .

@@ -115,6 +115,7 @@ def test_jwt_is_signed_and_names_the_login_host(
         ("hunter2", "PEM form"),
         (pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),
     ],
+    ids=["no-pem", "no-rsa"],  # a key made anew names the test anew in each process
 )
 def test_a_key_that_cannot_sign_is_named_but_not_shown(text: str, said: str) -> None:
     found = given(client_id="app", username="u@x", private_key=text)
