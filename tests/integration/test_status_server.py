@@ -31,6 +31,7 @@ async def _ask(server: StatusServer, request: str) -> tuple[str, str]:
     writer.write(f"{request} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     answer = (await reader.read()).decode()
     writer.close()
+    await writer.wait_closed()
     head, _, body = answer.partition("\r\n\r\n")
     return head.splitlines()[0], body
 

@@ -60,6 +60,10 @@ async def drawn(pilot: Pilot[None]) -> FailedScreen:
     screen.figures()
     app.update_status()
     app.clear_notifications()
+    # Lines made before the scroll bar was there are padded where others are as wide as it leaves:
+    # the same to the eye, and another picture.
+    screen.group_list._clear_caches()
+    screen.group_list.refresh()
     await pilot.pause()
     return screen
 
