@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.color import Color
 from textual._compositor import ChopsUpdate, ReflowResult
-from textual.color import Color
 from textual.events import Key
 from textual.geometry import Region, Size
 from textual.scrollbar import ScrollBarRender
@@ -140,8 +140,8 @@ def test_a_bar_that_looks_the_same_is_the_same_picture(
             virtual_size=whole,
             window_size=seen if seen < whole else 0,
             position=position,
-            back_color=Color(0, 0, 0).rich_color,  # type: ignore[arg-type]
-            bar_color=Color(9, 9, 9).rich_color,  # type: ignore[arg-type]
+            back_color=Color.parse("#000000"),
+            bar_color=Color.parse("#090909"),
         )
         looks = thumb(length, whole, seen, position)
         bars.append((looks, [segment.text for segment in picture.segments], picture))

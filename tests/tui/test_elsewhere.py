@@ -48,7 +48,8 @@ async def until(pilot: Pilot[None], is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not is_so():
             app.elsewhere._next_look = 0.0
-            app._sample()
+            app._look()
+            app._draw()
             app._tick()
             await pilot.pause()
 
@@ -107,7 +108,8 @@ async def test_detached_the_flow_can_be_started(tmp_path: Path) -> None:
         await pilot.press("f5")
         await pilot.pause()
         assert len(desk.runs) == 1
-        app._sample()
+        app._look()
+        app._draw()
         assert elsewhere_word(app.elsewhere)[0] == "", "its own run is not elsewhere"
         desk.runs[0].hurry()
         await desk.clock.advance(1.0)
@@ -132,7 +134,8 @@ async def test_a_durable_that_is_not_there_is_told_of_when_attached(tmp_path: Pa
     async with opened(app, size=SIZE) as pilot:
         await pilot.press("f3")
         await until(pilot, lambda: bool(app.elsewhere.problem))
-        app._sample()
+        app._look()
+        app._draw()
         assert isinstance(app.screen, RunScreen)
         assert "no durable contacts" in str(app.screen.event_list.border_title)
         assert "no answer" in elsewhere_word(app.elsewhere)[0]

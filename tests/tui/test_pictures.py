@@ -66,7 +66,8 @@ async def drawn(pilot: Pilot[None]) -> None:
     await app.failed._count(app.file)
     for _ in range(2):
         app._tick()
-        app._sample()
+        app._look()
+        app._draw()
         await pilot.pause()
     app.clear_notifications()
     await ready(pilot)

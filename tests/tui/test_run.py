@@ -35,10 +35,12 @@ async def caught_up(pilot: Pilot[None], desk: FakeDesk, seconds: float = 0.0) ->
     app = pilot.app
     assert isinstance(app, WorkbenchApp)
     app._tick()
-    app._sample()
+    app._look()
+    app._draw()
     await pilot.pause()
     app._tick()
-    app._sample()
+    app._look()
+    app._draw()
     await pilot.pause()
     screen = app.screen_stack[0]
     assert isinstance(screen, RunScreen)
@@ -218,7 +220,8 @@ async def test_a_real_org_is_written_to_only_after_its_name_is_typed(tmp_path: P
         await pilot.click("#yes")
         await pilot.pause()
         assert len(desk.runs) == 1
-        app._sample()
+        app._look()
+        app._draw()
         assert "REAL ORG" in str(app.screen.query_one("StatusBar").content)  # type: ignore[attr-defined]
         desk.runs[0].hurry()
         await desk.clock.advance(1.0)

@@ -88,8 +88,7 @@ def _assertion(credentials: Credentials, now: float) -> str:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's own text may quote what it read.
         raise SettingsError(
-            f"{where} is not an unencrypted private key in PEM form, "
-            "whose first line says BEGIN PRIVATE KEY"
+            f"{where} is not an unencrypted private key in PEM form, as `openssl genrsa` writes it"
         ) from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise SettingsError(f"{where} is not an RSA key; Salesforce accepts RS256 only")

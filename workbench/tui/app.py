@@ -242,10 +242,6 @@ class WorkbenchApp(App[None]):
         else:
             self._tick()
 
-    def _sample(self) -> None:
-        self._look()
-        self._figures()
-
     def _look(self) -> None:
         """Take the figures of this moment; the line on top tells of them at once."""
         self.runs.sample()

@@ -31,7 +31,7 @@ BATCHES = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None)
+@settings(deadline=None)  # a busy machine takes its time, and the text is what counts
 @given(st.lists(BATCHES, min_size=1, max_size=3))
 def test_the_text_of_an_entry_is_its_json(batches: list[FailedBatch]) -> None:
     text = FailedText()

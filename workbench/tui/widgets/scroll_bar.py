@@ -7,6 +7,7 @@ from typing import Self
 
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
+from textual.widget import Widget
 
 __all__ = ["SteadyScrollBar", "thumb"]
 
@@ -42,7 +43,8 @@ class SteadyScrollBar(ScrollBar):
 
     def _looks(self) -> object:
         """All that the picture follows from."""
-        rules = self.parent.styles  # type: ignore[union-attr]
+        assert isinstance(self.parent, Widget)
+        rules = self.parent.styles
         colors = (
             (rules.scrollbar_color_active, rules.scrollbar_background_active)
             if self.grabbed
