@@ -77,11 +77,17 @@ async def drawn(pilot: Pilot[None]) -> None:
 def edit(*keys: str) -> Prepare:
     async def prepare(pilot: Pilot[None]) -> None:
         await ready(pilot)
+        app = pilot.app
+        assert isinstance(app, WorkbenchApp)
+        # As it is before anything is counted, however long the machine takes to come here.
+        app.failed._next_count = float("inf")
+        app.failed.is_unknown = False
+        app.update_status()
         for key in keys:
             await pilot.press(key)
-            if isinstance(pilot.app.screen, PlaceScreen):
+            if isinstance(app.screen, PlaceScreen):
                 await ready(pilot)
-        pilot.app.clear_notifications()
+        app.clear_notifications()
         await still(pilot)
 
     return prepare
