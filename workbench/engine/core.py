@@ -154,23 +154,24 @@ class Core:
         is_charged = read_health(self.gate, stage.name, answer, now)
         ready: list[Unit] = []
         again: list[Unit] = []
-        ledger, acks = self.ledger, self.ledger.outbox.acks
+        # Hot paths, as in `accept`: of an event that had one unit, all is written, or its one
+        # record is refused.
         is_plain = len(self.stages) == 1 and not self._parking
         is_all_written = answer.is_all_written
+        written: list[Visit] = []
         refused: list[tuple[Visit, Refused, int]] = []
-        offset = plain = events = 0
+        offset = 0
         for unit in sending.units:
             count = len(unit.records)
-            if is_plain and type(unit) is Visit and unit.is_plain:
-                # Hot path, as in `accept`: the event had one unit, and all of it is written.
-                outcome = outcomes[offset] if count == 1 and not is_all_written else None
-                if is_all_written or type(outcome) is Written:
-                    stage.lanes.leave(unit, ready)
-                    ledger.forget(unit.event)
-                    acks.append(unit.event)
+            if is_plain and type(unit) is Visit and unit.known_fate is None:
+                if is_all_written:
+                    written.append(unit)
                     offset += count
-                    plain += count
-                    events += 1
+                    continue
+                outcome = outcomes[offset] if count == 1 else None
+                if type(outcome) is Written:
+                    written.append(unit)
+                    offset += 1
                     continue
                 if type(outcome) is Refused and not outcome.is_request_fault:
                     stage.lanes.leave(unit, ready)
@@ -180,15 +181,25 @@ class Core:
             if self._returned(unit, answer, offset, is_charged, ready, now):
                 again.append(unit)
             offset += count
-        if plain:
-            self._closing.held_records -= plain
-            self.counters.acked += events
-            self._wrote(plain)
+        if written:
+            self._close_written(stage, written, ready)
         if refused:
             self._give_up(stage, refused, answer)
         self._closing.go(ready, now)
         if again:
             stage.batcher.put_back(again, now)
+
+    def _close_written(self, stage: Stage, visits: Sequence[Visit], ready: list[Unit]) -> None:
+        """Settle events whose records are all written at their first try. What `_returned` comes
+        to for them."""
+        stage.lanes.leave_all(visits, ready)
+        events = [visit.event for visit in visits]
+        self.ledger.forget_all(events)
+        self.ledger.outbox.acks += events
+        self.counters.acked += len(events)
+        count = sum([len(visit.records) for visit in visits])
+        self._closing.held_records -= count
+        self._wrote(count)
 
     def _give_up(
         self, stage: Stage, refused: Sequence[tuple[Visit, Refused, int]], answer: Answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.codec import decode
+from workbench.codec import decode, loads
 from workbench.engine import failure
 from workbench.engine.closing import Closing
 from workbench.engine.stage import Stage
@@ -51,7 +51,7 @@ class Intake:
         for event in events:
             is_plain = event.num_delivered == 1
             try:
-                value = decode(event.data)
+                value = loads(event.data)
                 records = render(event, value)
             except (ValueError, RenderError):
                 is_plain = False

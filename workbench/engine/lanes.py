@@ -70,17 +70,23 @@ class Lanes:
 
     def leave(self, unit: Unit, ready: list[Unit]) -> None:
         """Give the unit's keys to the next in each line; who can go now is appended to `ready`."""
-        keys, lanes = unit.keys, self._lanes
-        if keys is None:
-            return
-        if type(keys) is str:
-            keys = (keys,)
-        if not self.waiting:  # the usual case, and events may have hundreds of keys
-            for key in keys:
-                del lanes[key]
-        else:
-            for key in keys:
-                self.release(key, ready)
+        self.leave_all((unit,), ready)
+
+    def leave_all(self, units: Iterable[Unit], ready: list[Unit]) -> None:
+        """Give the keys of all of these to the next in each line, as `leave`."""
+        lanes = self._lanes
+        for unit in units:
+            keys = unit.keys
+            if keys is None:
+                continue
+            if self.waiting:
+                for key in (keys,) if type(keys) is str else keys:
+                    self.release(key, ready)
+            elif type(keys) is str:  # the usual case
+                del lanes[keys]
+            else:
+                for key in keys:
+                    del lanes[key]
 
     def release(self, key: str, ready: list[Unit]) -> None:
         """Give one key to the next in its line."""

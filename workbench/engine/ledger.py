@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from workbench.engine.parking import Parking
@@ -55,11 +55,10 @@ class Ledger:
         """Take an event in hand; `active` is the time of the event clock, which stands still
         while the gate is closed. False for one that is held already: the server lost patience,
         and its newest delivery is what will be answered."""
-        known = self.held.get(event.sequence)
-        if known is not None:
+        known = self.held.setdefault(event.sequence, event)
+        if known is not event:
             known.token, known.num_delivered = event.token, event.num_delivered
             return False
-        self.held[event.sequence] = event
         self.held_bytes += len(event.data)
         event.received = active
         return True
@@ -118,14 +117,21 @@ class Ledger:
         self._send_back(event, delay_seconds)
 
     def forget(self, event: Event) -> None:
-        """The event is no longer ours.
+        """The event is no longer ours; raises as `forget_all`."""
+        self.forget_all((event,))
+
+    def forget_all(self, events: Iterable[Event]) -> None:
+        """Neither are these.
 
         Raises:
-            UsageError: it was not: somebody settled it before.
+            UsageError: one of them was not: somebody settled it before.
         """
-        if self.held.pop(event.sequence, None) is None:
-            raise UsageError(f"event {event.stream}:{event.sequence} settled twice")
-        self.held_bytes -= len(event.data)
+        drop, size = self.held.pop, 0
+        for event in events:
+            if drop(event.sequence, None) is None:
+                raise UsageError(f"event {event.stream}:{event.sequence} settled twice")
+            size += len(event.data)
+        self.held_bytes -= size
 
     def look_for_overdue(self, now: float) -> None:
         """Stop waiting for events that did not come back: another process took them, or the stream

@@ -204,6 +204,7 @@ class Stage:
         if origins_of is not None:
             return [origin for unit in units for origin in origins_of(unit)]
         return [
-            (unit.event.stream, unit.branch, unit.event.sequence, unit.start, len(unit.records))
+            (event.stream, unit.branch, event.sequence, unit.start, len(unit.records))
             for unit in units
+            for event in (unit.event,)
         ]

@@ -136,9 +136,10 @@ class Visit(Unit):
         data: what the stage rendered from.
         all: every rendered record of the event in this stage.
         open: units without a last outcome.
+        known_fate: its `fate`; None while nothing is known but that it is under way or written.
     """
 
-    __slots__ = ("_fate", "all", "data", "open", "stage", "ticket")
+    __slots__ = ("all", "data", "known_fate", "open", "stage", "ticket")
 
     def __init__(
         self,
@@ -159,7 +160,7 @@ class Visit(Unit):
         self.data = data
         self.branch = branch
         self.open = 1
-        self._fate: Fate | None = None
+        self.known_fate: Fate | None = None
 
     @property
     def visit(self) -> Visit:
@@ -168,14 +169,14 @@ class Visit(Unit):
     @property
     def is_plain(self) -> bool:
         """Whether nothing is known of it but that it is under way or written."""
-        return self._fate is None
+        return self.known_fate is None
 
     @property
     def fate(self) -> Fate:
         """What is known of its records; made when first asked for."""
-        if self._fate is None:
-            self._fate = Fate(len(self.all))
-        return self._fate
+        if self.known_fate is None:
+            self.known_fate = Fate(len(self.all))
+        return self.known_fate
 
     @property
     def is_redelivery_safe(self) -> bool:

@@ -50,9 +50,11 @@ class MailboxParser(Parser):
                 # MSG <subject> <sid> [reply] <size>
                 # HMSG <subject> <sid> [reply] <header size> <size>
                 parts = text[at:eol].split(b" ")
-                count = len(parts)
-                has_headers = parts[0] == b"HMSG"
-                if count - has_headers not in (4, 5) or not (has_headers or parts[0] == b"MSG"):
+                kind, count = parts[0], len(parts)
+                head = 0
+                if kind == b"HMSG" and count in (5, 6):
+                    head = int(parts[-2])
+                elif kind != b"MSG" or count not in (4, 5):
                     break
                 if parts[2] != sid:
                     if mailbox is not None:
@@ -67,11 +69,11 @@ class MailboxParser(Parser):
                     name = parts[1]
                     subject = name.decode()
                 headers = None
-                if has_headers:
-                    body = start + int(parts[-2])
-                    headers = await self.nc._process_headers(text[start:body])
-                    start = body
-                reply = parts[3].decode() if count - has_headers == 5 else ""
+                if kind == b"HMSG":
+                    headers = await self.nc._process_headers(text[start : start + head])
+                    start += head
+                    count -= 1
+                reply = parts[3].decode() if count == 5 else ""
                 event = Event(subject, text[start:stop], headers, "", 0, 1, 0, reply)
                 mailbox.messages.append(event)
                 at = stop + 2

@@ -263,7 +263,7 @@ class JetStreamSource:
         if not messages:
             self._check_confirmation()
             return []
-        now, stream = self._monotonic(), self._stream
+        now, stream, doubtful = self._monotonic(), self._stream, self._doubtful
         events: list[Event] = []
         append, popleft = events.append, messages.popleft
         room = len(messages) if limit is None else limit
@@ -273,20 +273,20 @@ class JetStreamSource:
             if not reply:
                 self._obey(event)
                 continue
-            parts = reply.split(".")
             # $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer seq>.<time>.<pending>
             # and, as v2, with <domain>.<account hash> after ACK and perhaps a last random token:
             # https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-15.md
-            if len(parts) != 9:
-                parts = [*parts[:2], *parts[4:11]]
-            _, _, _, _, delivered, sequence, _, stored, pending = parts
+            try:
+                _, _, _, _, delivered, sequence, _, stored, pending = reply.split(".")
+            except ValueError:
+                delivered, sequence, _, stored, pending = reply.split(".")[6:11]
             event.stream = stream
-            event.num_delivered = 1 if delivered == "1" else int(delivered)
-            event.sequence = int(sequence)
+            event.sequence = number = int(sequence)
             event.timestamp_ns = int(stored)
             event.received = now
-            is_doubtful = event.num_delivered > 1 or event.sequence <= self._doubtful
-            if is_doubtful and self._is_settled(event):
+            if delivered != "1":
+                event.num_delivered = int(delivered)
+            if (delivered != "1" or number <= doubtful) and self._is_settled(event):
                 continue
             append(event)
             room -= 1

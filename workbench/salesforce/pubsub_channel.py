@@ -16,7 +16,7 @@ from workbench.salesforce.grants import Token
 from workbench.salesforce.pubsub_codes import CODE_PREFIX, CallRefused, Kind, kind_of
 from workbench.salesforce.pubsub_endpoint import Endpoint
 from workbench.salesforce.pubsub_grpc import grpc
-from workbench.salesforce.pubsub_wire import GET_TOPIC, Rpc, messages
+from workbench.salesforce.pubsub_wire import GET_TOPIC, Rpc, reader_of
 
 __all__ = ["MAX_REQUEST_BYTES", "Channel", "metadata_of", "trusted_roots"]
 
@@ -144,9 +144,7 @@ class Channel:
     def _method(self, rpc: Rpc, make: Any) -> Any:
         method = self._calls.get(rpc.name)
         if method is None:
-            method = self._calls[rpc.name] = make(
-                rpc.path, response_deserializer=messages()[rpc.response].FromString
-            )
+            method = self._calls[rpc.name] = make(rpc.path, response_deserializer=reader_of(rpc))
         return method
 
     def _open(self) -> Any:

@@ -13,7 +13,14 @@ from workbench.salesforce.pubsub_codes import CallRefused, Kind
 from workbench.salesforce.pubsub_endpoint import Endpoint
 from workbench.salesforce.pubsub_schema import EventSchema, parse_schema
 from workbench.salesforce.pubsub_stream import PublishStream
-from workbench.salesforce.pubsub_wire import GET_SCHEMA, GET_TOPIC, PUBLISH, Rpc, messages
+from workbench.salesforce.pubsub_wire import (
+    GET_SCHEMA,
+    GET_TOPIC,
+    PUBLISH,
+    PublishResponse,
+    Rpc,
+    messages,
+)
 from workbench.salesforce.session import Session
 
 __all__ = ["Publisher"]
@@ -176,8 +183,8 @@ class Publisher:
 
     # -- publishing --------------------------------------------------------------------------
 
-    async def publish(self, ids: list[str], request: bytes) -> Any:
-        """Publish an encoded request with events of these ids; its PublishResponse.
+    async def publish(self, ids: list[str], request: bytes) -> PublishResponse:
+        """Publish an encoded request with events of these ids; its answer.
 
         Sent again here only what certainly was not published: on a stream that had ended, or with
         a token that was refused.
@@ -191,6 +198,7 @@ class Publisher:
         for tries in range(1, MAX_TRIES + 1):
             stream = await self._ready_stream()
             token = stream.token if stream else await self._session.identify()
+            response: PublishResponse
             try:
                 if stream is None:
                     response = await self._channel.call(
@@ -249,7 +257,7 @@ class Publisher:
                 self._fruitless = 0
                 self._unary_until = asyncio.get_running_loop().time() + UNARY_SECONDS
 
-    def _compare(self, response: Any) -> None:
+    def _compare(self, response: PublishResponse) -> None:
         """A response names the event's definition of now: take another one up if it is known, have
         it looked up otherwise. What was encoded by the old one is published all the same."""
         if self.schema is not None and response.schema_id not in ("", self.schema.id):

@@ -13,7 +13,7 @@ from workbench.errors import SalesforceError
 from workbench.model import AllWritten, Origin, Outcome, Record, Refused, Unknown, Written
 from workbench.salesforce.pubsub_codes import EventKind, event_kind, event_outcome
 from workbench.salesforce.pubsub_schema import EventSchema
-from workbench.salesforce.pubsub_wire import publish_request
+from workbench.salesforce.pubsub_wire import PublishResponse, publish_request
 
 __all__ = [
     "MAX_EVENTS",
@@ -71,18 +71,19 @@ def source_ids(scope: str, origins: Iterable[Origin]) -> list[str]:
     event and of the event's sequence as they are, the rest from SHA-256 of everything else.
     Salesforce itself does not look at them.
     """
-    start = sha256(scope.encode())
+    digest = sha256(scope.encode())
     known: tuple[str, str, int, int] | None = None
-    head = ""
+    start = ""
     ids = []
     for stream, branch, sequence, first, count in origins:
         tail = _HEX[sequence & 0xFFF]
         for place in (first,) if count == 1 else range(first, first + count):
-            source = stream, branch, sequence >> 12, place >> 12
-            if source != known:
+            source = stream, branch, sequence >> 12, place
+            if source != known:  # as a rule the place is 0 and the rest is the same for long
                 known = source
-                head = _id_head(start.copy(), repr(source))
-            ids.append(f"{head}{_HEX[place & 0xFFF]}{tail}")
+                source = stream, branch, sequence >> 12, place >> 12
+                start = _id_head(digest.copy(), repr(source)) + _HEX[place & 0xFFF]
+            ids.append(start + tail)
     return ids
 
 
@@ -207,15 +208,14 @@ def _row(result: Any) -> dict[str, Any]:
     }
 
 
-def read(response: Any, ids: Sequence[str]) -> Reading:
+def read(response: PublishResponse, ids: Sequence[str]) -> Reading:
     """Match results with events by their ids; an event without a result is unknown."""
     given = response.results
-    sound = [result for result in given if result.replay_id and not result.HasField("error")]
-    keys = [result.correlation_key for result in sound]
-    if keys == ids:
-        rows = _Rows(sound)
+    if response.is_all_published(ids):
+        rows = _Rows(given)
         return Reading(AllWritten(rows), rows)
-    written = dict(zip(keys, sound, strict=True))
+    sound = [result for result in given if result.replay_id and not result.HasField("error")]
+    written = {result.correlation_key: result for result in sound}
     refused = {result.correlation_key: result.error for result in given if result.HasField("error")}
     outcomes: list[Outcome] = []
     results: list[Any] = []

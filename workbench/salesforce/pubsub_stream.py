@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 
 from workbench.salesforce.grants import Token
 from workbench.salesforce.pubsub_channel import Channel
 from workbench.salesforce.pubsub_codes import CallRefused, Kind
 from workbench.salesforce.pubsub_grpc import grpc
-from workbench.salesforce.pubsub_wire import PUBLISH_STREAM
+from workbench.salesforce.pubsub_wire import PUBLISH_STREAM, PublishResponse
 
 __all__ = ["PublishStream"]
 
@@ -25,7 +24,7 @@ class _Waiting:
 
     __slots__ = ("answer", "ids")
 
-    def __init__(self, ids: list[str], answer: asyncio.Future[Any]) -> None:
+    def __init__(self, ids: list[str], answer: asyncio.Future[PublishResponse]) -> None:
         self.ids = ids
         self.answer = answer
 
@@ -67,8 +66,10 @@ class PublishStream:
         """Whether a request waits for its answer."""
         return bool(self._waiting)
 
-    async def publish(self, ids: list[str], request: bytes, timeout_seconds: float) -> Any:
-        """Send an encoded request with events of these ids; its PublishResponse.
+    async def publish(
+        self, ids: list[str], request: bytes, timeout_seconds: float
+    ) -> PublishResponse:
+        """Send an encoded request with events of these ids; its answer.
 
         Raises:
             CallRefused: no answer. `REOPEN` if the stream had ended before; `UNKNOWN` if the answer
@@ -149,7 +150,7 @@ class PublishStream:
         finally:
             self._ended(end)
 
-    def _answered(self, response: Any) -> None:
+    def _answered(self, response: PublishResponse) -> None:
         """Hand an answer to its request; one without results is a sign of life and no more, and one
         of an unknown request came too late."""
         results = response.results

@@ -31,6 +31,7 @@ from workbench.salesforce.pubsub_wire import (
     GET_TOPIC,
     PUBLISH,
     PUBLISH_STREAM,
+    PublishResponse,
     Rpc,
     messages,
     publish_request,
@@ -114,14 +115,43 @@ def test_ids_of_sources_are_the_same_every_time_and_for_nobody_else() -> None:
         assert (uuid.UUID(id_).version, uuid.UUID(id_).variant) == (8, uuid.RFC_4122)
 
 
-def response_of(*results: tuple[str, bytes, str]) -> object:
-    """A PublishResponse of (correlation key, replay id, error message)."""
-    response = messages()["PublishResponse"](schema_id="s")
+def response_of(*results: tuple[str, bytes, str]) -> PublishResponse:
+    """The answer of (correlation key, replay id, error message)."""
+    response = MESSAGES["PublishResponse"](schema_id="s")
     for key, replay, error in results:
         result = response.results.add(correlation_key=key, replay_id=replay)
         if error:
             result.error.msg = error
-    return response
+    return PublishResponse(response.SerializeToString())
+
+
+usual_ids = st.lists(st.uuids().map(str), min_size=1, max_size=20)
+
+
+@given(usual_ids, st.integers(1, 80))
+def test_the_usual_answer_is_known_by_its_bytes(ids: list[str], replay: int) -> None:
+    response = response_of(*((id_, bytes([number]) * replay, "") for number, id_ in enumerate(ids)))
+    assert response.is_all_published(ids)
+    assert not response.is_all_published([*ids, "x"])
+    assert not response.is_all_published(ids[1:])
+    assert not response.is_all_published([*ids[:-1], "x" * 36])
+
+
+texts = st.text("ab\x00\x1a\n", max_size=2) | st.text(max_size=200)
+results = st.tuples(
+    texts, st.binary(max_size=3) | st.binary(max_size=200), st.sampled_from(["", "", "no"])
+)
+
+
+@given(st.lists(results, max_size=4), st.lists(texts, max_size=4), st.booleans())
+def test_no_other_answer_is_taken_for_the_usual_one(
+    given: list[tuple[str, bytes, str]], others: list[str], is_same: bool
+) -> None:
+    ids = [key for key, _, _ in given] if is_same else others
+    response = response_of(*given)
+    if response.is_all_published(ids):
+        assert [key for key, _, _ in given] == ids
+        assert all(replay and not error for _, replay, error in given)
 
 
 def test_results_are_matched_by_key_wherever_they_stand() -> None:
