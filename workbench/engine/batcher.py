@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
@@ -62,7 +63,7 @@ class Batcher:
             self._records += len(unit.records)
             self._bytes += unit.size
 
-    def extend(self, units: list[Unit], size: int, now: float) -> None:
+    def extend(self, units: Sequence[Unit], size: int, now: float) -> None:
         """Queue many units of one record each at once; `size` is the sum of theirs."""
         if not self._singles:
             self._since = now

@@ -80,6 +80,9 @@ class Intake:
         ready: list[Unit] = []
         size = 0
         keys = stage.sink.keys_of([visit.records[0] for visit in visits])
+        if keys.count(None) == len(keys):
+            stage.batcher.extend(visits, sum([visit.size for visit in visits]), now)
+            return
         for visit, key in zip(visits, keys, strict=True):
             visit.keys = key
             if key is None:
