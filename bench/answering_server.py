@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import zlib
+from typing import ClassVar
 
 REFUSED = (
     b'{"success":false,"errors":[{"statusCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION",'
@@ -28,6 +29,14 @@ TOKEN = {
 VERSIONS = [{"version": "65.0", "label": "bench", "url": "/services/data/v65.0"}]
 
 
+def steady(times: list[float]) -> float:
+    """Answers a second from the first tenth of these times to the last: while connections are
+    made, and while the last requests run out, fewer are in flight than may be."""
+    tenth = len(times) // 10
+    last = len(times) - 1 - tenth
+    return (last - tenth) / (times[last] - times[tenth]) if last > tenth else 0.0
+
+
 class Answering(asyncio.Protocol):
     """One connection: requests are answered in order, each `latency` seconds after it came."""
 
@@ -35,6 +44,7 @@ class Answering(asyncio.Protocol):
     row = ROW
     requests = 0
     records = 0
+    answered: ClassVar[list[float]] = []
 
     def __init__(self) -> None:
         self.buffer = b""
@@ -71,12 +81,15 @@ class Answering(asyncio.Protocol):
             cls.records += count
             answer = b"[" + b",".join([cls.row] * count) + b"]"
             if self.latency:
-                asyncio.get_running_loop().call_later(self.latency, self.reply, answer)
+                asyncio.get_running_loop().call_later(self.latency, self.result, answer)
             else:
-                self.reply(answer)
+                self.result(answer)
         elif b"GET /counts" in line:
             counts = {"requests": self.requests, "records": self.records}
             self.reply(json.dumps(counts).encode())
+        elif b"GET /rate" in line:
+            times, type(self).answered = self.answered, []
+            self.reply(json.dumps(steady(times)).encode())
         else:
             self.reply(json.dumps(VERSIONS).encode())
 
@@ -84,6 +97,10 @@ class Answering(asyncio.Protocol):
         assert self.transport is not None
         host, port = self.transport.get_extra_info("sockname")[:2]
         return f"http://{host}:{port}"
+
+    def result(self, body: bytes) -> None:
+        self.answered.append(asyncio.get_running_loop().time())
+        self.reply(body)
 
     def reply(self, body: bytes) -> None:
         if self.transport is None or self.transport.is_closing():

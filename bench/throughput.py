@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -143,6 +144,8 @@ def measure(
                 records=records,
                 in_flight=in_flight,
             )
+            with urllib.request.urlopen(f"{url}/rate") as answer:
+                result["steady"] = json.load(answer)
             row(name, result, events, records)
     verdict(found, events, latency, in_flight)
 
@@ -167,12 +170,11 @@ def verdict(found: dict[str, dict[str, Any]], events: int, latency: float, in_fl
     print(f"  rate: {found['script']['seconds'] / ours['seconds']:.2f} x the script (c)")
     if latency:
         share, bare_share = (
-            each["requests"] / each["seconds"] / (in_flight / latency)
-            for each in (ours, found["send"])
+            each["steady"] / (in_flight / latency) for each in (ours, found["send"])
         )
         print(
-            f"  requests/s: {share:.2f} of in_flight / latency, (b) {bare_share:.2f}   "
-            f"[reach: {REACH_RATE}]"
+            f"  requests/s between the first and the last tenth: {share:.3f} of "
+            f"in_flight / latency, (b) {bare_share:.3f}   [reach: {REACH_RATE}]"
         )
     full = ours["records"] / ours["requests"]
     print(f"  records per request: {full:.1f}   [reach: {REACH_RECORDS}]")
