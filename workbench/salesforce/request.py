@@ -176,16 +176,12 @@ class RequestBuilder:
         """
         rows = codec.encode(records)
         if self._attributes:
-            if (
-                rows.count(b"},{") != len(records) - 1
-                or b"{}" in rows
-                or b'"attributes"' in rows
-                or not records
-            ):
-                rows = codec.encode(self._typed(records))
-            else:
+            parts = rows[2:].split(b"},{")
+            if len(parts) == len(records) and all(records) and b'"attributes"' not in rows:
                 opening = self._opening
-                rows = b"[" + opening + rows[2:].replace(b"},{", b"}," + opening)
+                rows = b"[" + opening + (b"}," + opening).join(parts)
+            else:
+                rows = codec.encode(self._typed(records))
         return b'{"allOrNone":%s,"records":%s}' % (b"true" if all_or_none else b"false", rows)
 
     def _typed(self, records: list[Record]) -> list[Record]:
