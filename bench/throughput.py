@@ -1,7 +1,9 @@
 """The table of the README: workbench beside (a) a bare pull-and-ack loop, (b) a bare sender of
 ready-made requests and (c) a plain script, all in one run on one machine.
 
-`python -m bench` prints it; `--events N` scales it, `--only 150` keeps one latency.
+`python -m bench` prints it; `--events N` scales it, `--only 150` keeps one latency. Each but the
+script runs `--rounds` times, in turn, and its run with the least CPU time counts: neighbours on the
+machine cost time, they never give any.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from workbench.sandbox.nats import NatsServer
 REACH_CPU = 1.4
 REACH_RATE = 0.95
 REACH_RECORDS = 195
+MEASURED = ["pull", "send", "source", "workbench"]
 
 
 def payload(number: int, records: int) -> bytes:
@@ -117,7 +120,14 @@ def credentials(folder: Path, url: str) -> str:
 
 
 def measure(
-    folder: Path, nats: str, *, events: int, records: int, latency: float, in_flight: int
+    folder: Path,
+    nats: str,
+    *,
+    events: int,
+    records: int,
+    latency: float,
+    in_flight: int,
+    rounds: int,
 ) -> None:
     """One row of the table for each contender."""
     asyncio.run(fill(nats, events, records))
@@ -129,24 +139,28 @@ def measure(
         f"{'':10} {'events/s':>9} {'records/s':>10} {'CPU us/event':>13} {'req/1000 ev':>12} "
         f"{'rec/req':>8} {'req/s':>7} {'MB':>5}"
     )
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     with answering(latency) as url:
-        for name in ("pull", "send", "source", "workbench", "script"):
-            asyncio.run(durable(nats, name))
-            found[name] = result = run(
+        for number, name in enumerate([*MEASURED * rounds, "script"]):
+            consumer = f"{name}{number}"
+            asyncio.run(durable(nats, consumer))
+            result = run(
                 name,
                 nats=nats,
                 salesforce=url,
                 credentials=credentials(folder, url),
                 folder=str(folder),
-                durable=name,
+                durable=consumer,
                 events=events,
                 records=records,
                 in_flight=in_flight,
             )
             with urllib.request.urlopen(f"{url}/rate") as answer:
                 result["steady"] = json.load(answer)
-            row(name, result, events, records)
+            if name not in found or result["cpu"] < found[name]["cpu"]:
+                found[name] = result
+    for name, result in found.items():
+        row(name, result, events, records)
     verdict(found, events, latency, in_flight)
 
 
@@ -184,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--only", type=int, choices=(0, 150), default=None)
+    parser.add_argument("--rounds", type=int, default=3)
     given, _ = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder, NatsServer(Path(folder) / "js") as server:
         for latency in (0.0, 0.15):
@@ -202,6 +217,7 @@ def main() -> None:
                         records=records,
                         latency=latency,
                         in_flight=in_flight,
+                        rounds=given.rounds,
                     )
 
 

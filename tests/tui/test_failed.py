@@ -243,9 +243,30 @@ async def test_a_second_deed_waits_for_the_first(
         await pilot.press("d")
         await pilot.pause()
         said = [notice.message for notice in pilot.app._notifications]
-        assert said == ["changing 3 entries …", "what you asked for before is not done yet"]
+        begun = "changing 3 entries …; c ends it"
+        assert said == [begun, "what you asked for before is not done yet"]
         may_end.set()
         await until(pilot, lambda: len(screen.edits) == 3)
+        await pilot.press("d")
+        await dialog(pilot, ReadDialog)
+
+
+async def test_what_takes_long_can_be_ended_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(*arguments: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(failed_edit, "assigned", endless)
+    async with failing(tmp_path, three()) as (pilot, _desk, screen):
+        await pilot.press("A", "s")
+        ask = await dialog(pilot, AskDialog)
+        ask.query_one(Input).value = "Title=Dr"
+        await pilot.press("enter", "c")
+        await pilot.pause()
+        said = [notice.message for notice in pilot.app._notifications]
+        assert said == ["ended before it was done; nothing is changed"]
+        assert screen.edits == {}
         await pilot.press("d")
         await dialog(pilot, ReadDialog)
 

@@ -27,6 +27,7 @@ from workbench.model import (
 )
 from workbench.observe import BatchAnswered, BatchSent, EventsReceived, EventsSettled
 from workbench.tui import context
+from workbench.tui.actions import ACTIONS
 from workbench.tui.completion import explain, offers
 from workbench.tui.config import (
     Config,
@@ -351,6 +352,9 @@ def test_an_unknown_name_is_told_and_looked_for_as_text() -> None:
         ("colour = 'x'", "no setting 'colour'"),
         ("[keys]\n'edit.sav' = 'f1'", "no action 'edit.sav'"),
         ("[keys]\n'edit.save' = 1", "must be a text"),
+        ("[keys]\n'edit.save' = 'ctr+s'", "'edit.save' has no key 'ctr\\+s'"),
+        ("[keys]\n'edit.save' = 'f5, F6'", "no key 'F6'"),
+        ("[keys]\n'edit.save' = 'ctrl+s,'", "no key ''"),
         ("frames_per_second = 99", "from 0 to 60"),
         ("kept_events = true", "whole number"),
         ("not toml", "correct or remove it"),
@@ -369,6 +373,15 @@ def test_settings_are_read_and_absent_ones_are_defaults(tmp_path: Path) -> None:
     path.write_text("theme = 'nord'\n[keys]\n'edit.save' = 'f12'\n", encoding="utf-8")
     config = load_config(path)
     assert (config.theme, config.keys) == ("nord", {"edit.save": "f12"})
+
+
+@pytest.mark.parametrize(
+    "keys", [action.keys for action in ACTIONS if action.keys] + ["+", "alt+pageup", "shift+f24, é"]
+)
+def test_every_key_there_is_can_be_set(tmp_path: Path, keys: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"[keys]\n'edit.save' = '{keys}'\n", encoding="utf-8")
+    assert load_config(path).keys == {"edit.save": keys}
 
 
 def test_state_survives_and_a_broken_one_is_forgotten(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _MAX_BYTES = 256 * 1024
+_MODIFIERS = frozenset(("ctrl", "shift", "alt", "super", "hyper", "meta"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,23 @@ def _keys(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
             raise SettingsError(f"{path}: no action {name!r}; docs/keys.md lists them all")
         if not isinstance(keys, str) or not keys.strip():
             raise SettingsError(f"{path}: the keys of {name!r} must be a text, as in 'ctrl+s,f12'")
+        for key in keys.split(","):
+            if not _is_key(key.strip()):
+                raise SettingsError(
+                    f"{path}: {name!r} has no key {key.strip()!r}; keys are written as 'f5', "
+                    "'ctrl+s', 'shift+up' or 'question_mark', several with commas between"
+                )
     return dict(table)
+
+
+def _is_key(name: str) -> bool:
+    """Whether a terminal may send it, by the names that Textual gives to keys."""
+    from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
+
+    *modifiers, key = name.split("+") if name != "+" else [name]
+    named = {known.value.rpartition("+")[2] for known in Keys} | {*KEY_NAME_REPLACEMENTS.values()}
+    is_named = len(key) == 1 or key in named or key_to_character(key) is not None
+    return is_named and _MODIFIERS.issuperset(modifiers)
 
 
 def load_state(path: Path) -> State:

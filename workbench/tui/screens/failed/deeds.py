@@ -149,7 +149,7 @@ def _tell_skipped(screen: FailedScreen, skipped: Sequence[tuple[str, str]]) -> N
 def _tell_long(screen: FailedScreen, ids: Sequence[str], doing: str) -> None:
     """Say what is begun, where it takes long enough to wonder."""
     if len(ids) >= _MANY:
-        screen.workbench.tell(f"{doing} {len(ids):,} entries …")
+        screen.workbench.tell(f"{doing} {len(ids):,} entries …; c ends it")
 
 
 def _records(count: int) -> str:

@@ -42,6 +42,8 @@ from workbench.tui.widgets.key_bar import KeyBar
 from workbench.tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from workbench.app.failed_desk import GroupBy
     from workbench.app.replay_choice import Edit
 
@@ -93,6 +95,7 @@ class FailedScreen(PlaceScreen):
         self._next_read = 0.0
         self._reading = asyncio.Lock()
         self._is_doing = False
+        self._reading: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -392,14 +395,20 @@ class FailedScreen(PlaceScreen):
             self.box.toggle()
         self.focus_pane("entries")
 
-    def _do(self, deed: Callable[[FailedScreen, FailedDesk], Awaitable[None]]) -> None:
+    def _do(
+        self,
+        deed: Callable[[FailedScreen, FailedDesk], Awaitable[None]],
+        *,
+        is_reading: bool = False,
+    ) -> None:
         """Do something with the desk; what goes wrong is told. One thing at a time: a second would
-        begin without what the first is to change."""
+        begin without what the first is to change. What only reads can be ended before its end."""
         if self._is_doing:
             self.workbench.tell("what you asked for before is not done yet", severity="warning")
         elif self.desk is not None:
             self._is_doing = True
-            self._carry_out(deed, self.desk)
+            doing = self._carry_out(deed, self.desk)
+            self._reading = doing if is_reading else None
 
     @work(exclusive=True, group="dialog")
     async def _carry_out(
@@ -417,14 +426,14 @@ class FailedScreen(PlaceScreen):
         self._do(deeds.edit)
 
     def action_set_field(self) -> None:
-        self._do(deeds.set_field)
+        self._do(deeds.set_field, is_reading=True)
 
     def action_undo_edit(self) -> None:
         chosen = set(self.chosen_ids())
         self.take_edits({id: edit for id, edit in self.edits.items() if id not in chosen})
 
     def action_dry_run(self) -> None:
-        self._do(deeds.dry_run)
+        self._do(deeds.dry_run, is_reading=True)
 
     def action_replay(self) -> None:
         self._do(deeds.replay)
@@ -453,7 +462,10 @@ class FailedScreen(PlaceScreen):
 
     def action_end_replay(self) -> None:
         session = self.workbench.failed.session
-        if session is not None:
+        if self._is_doing and self._reading is not None:
+            self._reading.cancel()
+            self.workbench.tell("ended before it was done; nothing is changed")
+        elif session is not None:
             session.cancel()
             self.box.show(session)
 
