@@ -190,7 +190,7 @@ async def test_keys_of_the_terminal_are_known_to_the_application(tmp_path: Path)
         app = pilot.app
         assert isinstance(app, WorkbenchApp)
         drawn: list[str] = []
-        draw = app._quiet.unhurried(lambda: drawn.append("drawn"))
+        draw = app.quiet.unhurried(lambda: drawn.append("drawn"))
         app.post_message(Key("up", None))
         draw()
         assert not drawn

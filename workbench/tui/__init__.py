@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_FRAMES = "120"
+_FRAMES = "250"
 """Most frames in a second. Textual leaves one to two frames' time between any two, which a key that
 comes just after one would wait for: up to 33 ms at its own 60. The lists draw far fewer."""
 

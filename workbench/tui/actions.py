@@ -128,7 +128,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("failed.export", "x", "Export", "Write the marked to a file, as JSON lines.", True),
     Action("failed.copy", "y", "Copy", "Copy what the focused pane shows, as JSON.", True),
     Action("failed.pause_replay", "p", "Pause replay", "Pause the replay, or go on with it."),
-    Action("failed.end_replay", "c", "End replay", "End the replay, where it is; or end a long look."),
+    Action(
+        "failed.end_replay", "c", "End replay", "End the replay, where it is; or end a long look."
+    ),
     Action("failed.make_test", "t", "Make test", "Make a flow test of it, for workbench test."),
     Action("failed.progress", "h", "Replay box", "Close the replay's box, or show it again."),
     Action("failed.zoom", "z", "Zoom", "Make the focused pane fill the screen, and back."),

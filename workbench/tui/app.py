@@ -6,6 +6,7 @@ The first picture comes before most of the application is imported: see `_begin`
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -124,7 +125,7 @@ class WorkbenchApp(App[None]):
         self.file: OpenFile | None = None
         self._first = place if place.suffix in (".yaml", ".yml") else None
         self._is_attached = is_attached
-        self._quiet = Quiet()
+        self.quiet = Quiet()
         self._are_figures_next = False
         self._log_handler: logging.Handler | None = None
         self.is_warm = asyncio.Event()
@@ -163,12 +164,12 @@ class WorkbenchApp(App[None]):
                 f"config.toml: no theme {self.config.theme!r}; ctrl+p, theme lists them all",
                 severity="warning",
             )
-        self.set_interval(_ABSORB_EVERY, self._absorb, name="absorb")
+        self.set_interval(_ABSORB_EVERY, self.quiet.absorbing(self._absorb), name="absorb")
         self.set_interval(
-            self.config.frame_seconds, self._quiet.unhurried(self._draw), name="frames"
+            self.config.frame_seconds, self.quiet.unhurried(self._draw), name="frames"
         )
         self.set_interval(_DISK_SECONDS, self._look_at_disk, name="disk")
-        self.set_interval(_TIDY_SECONDS, self._quiet.tidy, name="tidy")
+        self.set_interval(_TIDY_SECONDS, self.quiet.tidy, name="tidy")
         await self.go("edit")
         self._warm_up()
 
@@ -177,7 +178,7 @@ class WorkbenchApp(App[None]):
         """Import what the first look at NATS needs, beside the event loop: no key waits for it."""
         await asyncio.to_thread(self.desk.warm_up)
         self.is_warm.set()
-        self.set_interval(_STATUS_SECONDS, self._quiet.unhurried(self._look), name="figures")
+        self.set_interval(_STATUS_SECONDS, self.quiet.unhurried(self._look), name="figures")
 
     def _open_first(self) -> None:
         """The file named, the one open last time, or the first there is."""
@@ -198,6 +199,7 @@ class WorkbenchApp(App[None]):
                 self.tell(str(error), severity="error")
 
     async def on_unmount(self) -> None:
+        gc.enable()
         if self._log_handler is not None:
             logging.getLogger("workbench").removeHandler(self._log_handler)
             await self.failed.aclose()
@@ -222,7 +224,7 @@ class WorkbenchApp(App[None]):
     def post_message(self, message: Message) -> bool:
         """See `App.post_message`: keys of the terminal come in by it."""
         if isinstance(message, events.Key):
-            self._quiet.pressed()
+            self.quiet.pressed()
         return super().post_message(message)
 
     def _absorb(self) -> None:

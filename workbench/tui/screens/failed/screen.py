@@ -95,7 +95,7 @@ class FailedScreen(PlaceScreen):
         self._next_read = 0.0
         self._reading = asyncio.Lock()
         self._is_doing = False
-        self._reading: Worker[None] | None = None
+        self._looking: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -408,7 +408,7 @@ class FailedScreen(PlaceScreen):
         elif self.desk is not None:
             self._is_doing = True
             doing = self._carry_out(deed, self.desk)
-            self._reading = doing if is_reading else None
+            self._looking = doing if is_reading else None
 
     @work(exclusive=True, group="dialog")
     async def _carry_out(
@@ -462,8 +462,8 @@ class FailedScreen(PlaceScreen):
 
     def action_end_replay(self) -> None:
         session = self.workbench.failed.session
-        if self._is_doing and self._reading is not None:
-            self._reading.cancel()
+        if self._is_doing and self._looking is not None:
+            self._looking.cancel()
             self.workbench.tell("ended before it was done; nothing is changed")
         elif session is not None:
             session.cancel()

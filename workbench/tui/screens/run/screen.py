@@ -209,6 +209,7 @@ class RunScreen(PlaceScreen):
         self._undrawn = None
         for _ in self._details():
             await asyncio.sleep(_FRAME_SECONDS)
+            await self.workbench.quiet.calm()
 
     def _show_details(self) -> None:
         for _ in self._details():
