@@ -13,6 +13,7 @@ from textual.widgets.text_area import TextAreaTheme
 
 from workbench.tui.syntax import install, language
 from workbench.tui.text import MAX_LINE, clean_lines, content
+from workbench.tui.widgets.line_frame import LineFrame
 from workbench.tui.widgets.sparing import Sparing
 
 __all__ = ["JsonView"]
@@ -36,6 +37,7 @@ The arrows and the mouse scroll and select; **y** copies, **z** makes it fill th
         super().__init__(
             "", id=id, read_only=True, show_line_numbers=False, soft_wrap=True, tab_behavior="focus"
         )
+        self._styles_cache = LineFrame()
         self.cursor_blink = False
         self.show_cursor = False
         self.highlight_cursor_line = False

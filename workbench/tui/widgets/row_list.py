@@ -7,12 +7,14 @@ stands among them, is told by the list made of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
@@ -20,6 +22,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from workbench.tui.text import fit
+from workbench.tui.widgets.line_frame import LineFrame
 from workbench.tui.widgets.scroll_bar import SteadyScrollBar
 
 __all__ = ["Cell", "RowList"]
@@ -70,6 +73,8 @@ class RowList(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.nothing: tuple[str, ...] = ()
         self._styles: dict[str, Style] = {}
+        self._styles_cache = LineFrame()
+        self._window: tuple[int, int] | None = None
 
     # -- told by the list made of it -----------------------------------------------------------
 
@@ -202,12 +207,31 @@ class RowList(ScrollView, can_focus=True):
             self._styles[name] = style
         return style
 
+    def _look(self) -> tuple[int, int]:
+        """How wide lines are, and the place of the first."""
+        return self.scrollable_content_region.width, int(self.scroll_offset.y)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without the one that makes true colours, where all are: it looks at every cell."""
+        filters = super().get_line_filters()
+        colors = [c for style in self._styles.values() for c in (style.color, style.bgcolor)]
+        if all(color is None or color.triplet is not None for color in colors):
+            return [each for each in filters if not isinstance(each, ANSIToTruecolor)]
+        return filters
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._window = self._look()
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._window = None
+
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+        width, top = self._window or self._look()
         base = self._style("")
         if y == 0:
             return _line([Segment(self.head(width), self._style("head"))], width, base)
-        place = y - 1 + int(self.scroll_offset.y)
+        place = y - 1 + top
         if place >= self.count:
             line = self.nothing[place] if not self.count and place < len(self.nothing) else ""
             line = fit(line, width - 2)
@@ -233,4 +257,7 @@ def _line(segments: list[Segment], width: int, style: Style) -> Strip:
     """A line as wide as the list. One that is so already is left alone: cropped to what it is, a
     strip would keep itself, and be freed by a collection of garbage only."""
     strip = Strip(segments)
-    return strip if strip.cell_length == width else strip.crop_extend(0, width, style)
+    missing = width - strip.cell_length
+    if missing > 0:
+        return Strip([*segments, Segment(" " * missing, style)], width)
+    return strip.crop_extend(0, width, style) if missing else strip

@@ -44,14 +44,16 @@ class SteadyScrollBar(ScrollBar):
                 super().refresh()
         super()._check_refresh()
 
-    def render_line(self, y: int) -> Strip:
-        """A line of an upright bar, without rich's console, which takes twenty times as long."""
-        if not self.vertical:
-            return super().render_line(y)
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """See `Widget.render_lines`; an upright bar is drawn without rich's console, which takes
+        twenty times as long."""
         looks = self._looks()
-        if looks != self._lines[0]:
+        if self.vertical and looks != self._lines[0]:
             self._lines = looks, self._bar()
-        return self._lines[1][y]
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        return self._lines[1][y] if self.vertical else super().render_line(y)
 
     def _bar(self) -> list[Strip]:
         bar = self.render()
