@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import Color
+from rich.style import Style
 from textual._compositor import ChopsUpdate, ReflowResult
+from textual._styles_cache import StylesCache
 from textual.events import Key
 from textual.geometry import Region, Size
 from textual.scrollbar import ScrollBarRender
+from textual.strip import Strip
 from textual.widget import Widget
 
 from tests.tui.test_parts import events
@@ -23,7 +28,15 @@ from workbench.tui.compositor import PaneCompositor
 from workbench.tui.quiet import Quiet
 from workbench.tui.shown_rows import FREED_AT_ONCE, ShownRows
 from workbench.tui.store import Store
+from workbench.tui.widgets.json_view import JsonView
+from workbench.tui.widgets.row_list import RowList
 from workbench.tui.widgets.scroll_bar import thumb
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_collected_again() -> Iterator[None]:
+    yield
+    gc.enable()
 
 
 class Terminal:
@@ -119,6 +132,40 @@ async def test_opening_a_filter_lays_out_its_own_line_and_draws_no_other(
         assert changed == [screen.filter_field.region]
 
 
+def cells(strips: Iterable[Strip]) -> list[list[tuple[str, Style]]]:
+    """What is in each place of these lines."""
+    return [
+        [(letter, segment.style or Style()) for segment in strip for letter in segment.text]
+        for strip in strips
+    ]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (64, 50)])
+@pytest.mark.parametrize("theme", ["workbench-dark", "workbench-light", "ansi-dark"])
+async def test_lists_and_bars_are_drawn_as_textual_itself_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], theme: str
+) -> None:
+    names = ["ada", "refuse", "\u4e2d\u6587" * 30] * 20
+    async with running(tmp_path, *names, size=size) as (pilot, _desk, screen):
+        pilot.app.theme = theme
+        await pilot.press("up", "up")
+        await pilot.pause(0.2)
+        widgets = [w for w in screen.query("*") if w.size and w.display and w.region]
+        lists = [w for w in widgets if isinstance(w, (RowList, JsonView))]
+        bars = [list_.vertical_scrollbar for list_ in lists if list_.show_vertical_scrollbar]
+        ours = [cells(w.render_lines(w.outer_size.region)) for w in lists]
+        seen = [cells(bar.render_line(y) for y in range(bar.size.height)) for bar in bars]
+        monkeypatch.setattr(RowList, "get_line_filters", Widget.get_line_filters)
+        for list_, drawn in zip(lists, ours, strict=True):
+            theirs = StylesCache().render_widget(list_, list_.outer_size.region)
+            assert drawn == cells(theirs)
+        for bar, drawn in zip(bars, seen, strict=True):
+            theirs = [Widget.render_line(bar, y) for y in range(bar.size.height)]
+            assert drawn == cells(theirs)
+        assert lists
+        assert bars
+
+
 numbers = st.integers(0, 30_000)
 
 
@@ -168,6 +215,49 @@ def test_after_a_key_only_every_fourth_picture_is_drawn_for_a_moment(
     draw()
     draw()
     assert len(drawn) == 4
+
+
+def test_while_a_key_waits_nothing_is_taken_in_but_never_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("workbench.tui.quiet.monotonic", lambda: now)
+    quiet, taken = Quiet(), []
+    absorb = quiet.absorbing(lambda: taken.append(now))
+    absorb()
+    assert len(taken) == 1
+    for _ in range(4):
+        quiet.pressed()
+        assert not gc.isenabled()
+        absorb()
+        absorb()
+        assert not gc.isenabled()
+        assert len(taken) == 1
+        absorb()
+        assert gc.isenabled()
+        assert len(taken) == 2
+        taken.pop()
+    quiet.pressed()
+    now += 0.05
+    absorb()
+    assert len(taken) == 2
+
+
+async def test_panes_wait_until_a_key_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = 1_000.0, []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("workbench.tui.quiet.monotonic", lambda: now)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    quiet = Quiet()
+    quiet.pressed()
+    now += 0.03
+    await quiet.calm()
+    now += 1.0
+    await quiet.calm()
+    assert slept == [pytest.approx(0.01), 0.0]
 
 
 def test_garbage_of_every_age_is_collected_when_nobody_types(

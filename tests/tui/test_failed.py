@@ -262,7 +262,9 @@ async def test_what_takes_long_can_be_ended_and_changes_nothing(
         await pilot.press("A", "s")
         ask = await dialog(pilot, AskDialog)
         ask.query_one(Input).value = "Title=Dr"
-        await pilot.press("enter", "c")
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await pilot.press("c")
         await pilot.pause()
         said = [notice.message for notice in pilot.app._notifications]
         assert said == ["ended before it was done; nothing is changed"]

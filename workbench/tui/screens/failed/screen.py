@@ -345,7 +345,8 @@ class FailedScreen(PlaceScreen):
         if action == "undo_edit":
             return True if self.edits.keys() & set(self.chosen_ids()) else None
         if action in ("pause_replay", "end_replay"):
-            return True if self.workbench.failed.is_replaying else None
+            is_ended = action == "end_replay" and self._is_looking
+            return True if self.workbench.failed.is_replaying or is_ended else None
         if action == "progress":
             return True if self.box.session is not None else None
         return True
@@ -460,9 +461,14 @@ class FailedScreen(PlaceScreen):
             session.resume() if session.state == "paused" else session.pause()
             self.box.show(session)
 
+    @property
+    def _is_looking(self) -> bool:
+        """Whether something that changes nothing before its end is being done."""
+        return self._is_doing and self._looking is not None
+
     def action_end_replay(self) -> None:
         session = self.workbench.failed.session
-        if self._is_doing and self._looking is not None:
+        if self._looking is not None and self._is_looking:
             self._looking.cancel()
             self.workbench.tell("ended before it was done; nothing is changed")
         elif session is not None:
