@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from textual.document._wrapped_document import WrappedDocument
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
@@ -651,3 +652,24 @@ async def test_odd_line_ends_are_not_changed_by_being_shown(flow: Path) -> None:
         assert not screen.file.is_dirty
         await pilot.press("ctrl+s")
         assert read_bytes(flow, 10_000) == odd.encode()
+
+
+async def burst(pilot: Pilot[None], *keys: str) -> None:
+    """Keys that come in one piece."""
+    for key in keys:
+        pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+    await pilot.pause(0.2)
+
+
+async def test_keys_that_come_in_one_piece_are_taken_in_their_order(flow: Path) -> None:
+    async with application(flow).run_test() as pilot:
+        screen = await settled(pilot)
+        editor = screen.editor
+        editor.move_cursor((1, 0))
+        line = editor.document.get_line(1)
+        await burst(pilot, "end", "enter", "a", "left", "b", "home", "c", "end", "backspace", "d")
+        assert editor.document.get_line(1) == line
+        assert editor.document.get_line(2).strip() == "cbd"
+        await pilot.press("ctrl+g")
+        await burst(pilot, "1", "2", "backspace", "3", "home", "4", "delete")
+        assert pilot.app.screen.query_one(Input).value == "43"

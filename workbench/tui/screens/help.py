@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from workbench.tui.actions import PLACES, Action, actions_of, key_words
 from workbench.tui.screens.place import PlaceScreen
 from workbench.tui.widgets.filtered_dialog import FilteredDialog
+from workbench.tui.widgets.in_order import LineField
 
 __all__ = ["HelpScreen"]
 
@@ -53,7 +54,7 @@ class HelpScreen(FilteredDialog[Action]):
         box.border_subtitle = "type to filter   enter: do it   escape: close"
         with box:
             yield Static(Content(f"{self._purpose}\n{self._pane_help}".strip()), id="help-text")
-            yield Input(placeholder="filter", id="help-filter")
+            yield LineField(placeholder="filter", id="help-filter")
             yield OptionList(markup=False)
 
     def lines(self, words: Sequence[str]) -> list[tuple[Action, Content]]:

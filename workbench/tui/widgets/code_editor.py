@@ -25,6 +25,7 @@ from workbench.tui.context import indent_after
 from workbench.tui.syntax import install, language
 from workbench.tui.text import clean
 from workbench.tui.widgets.completion_list import CompletionList
+from workbench.tui.widgets.in_order import InOrder
 
 __all__ = ["MARKS", "CodeEditor"]
 
@@ -55,7 +56,7 @@ class _Unwrapped(WrappedDocument):
         return len(self._wrap_offsets)
 
 
-class CodeEditor(TextArea):
+class CodeEditor(InOrder, TextArea):
     """Set `problems` to mark them; `offer` fills the completion list."""
 
     HELP = """

@@ -17,6 +17,7 @@ from textual.widgets import Button, Input, OptionList, Static, TextArea
 
 from workbench.tui.text import clean, clip, content
 from workbench.tui.widgets.filtered_dialog import FilteredDialog
+from workbench.tui.widgets.in_order import LineField, TextField
 from workbench.tui.widgets.json_view import JsonView
 
 __all__ = ["AskDialog", "Choice", "ChooseDialog", "ConfirmDialog", "ReadDialog", "TypeDialog"]
@@ -65,7 +66,7 @@ class ConfirmDialog(ModalScreen[bool]):
                 yield Static(content("\n".join(self._lines)))
             if self._typed:
                 yield Static(content(f"Type {self._typed} to go on:"))
-                yield Input(id="dialog-typed")
+                yield LineField(id="dialog-typed")
             with Horizontal(classes="dialog--buttons"):
                 yield Button(
                     self._yes, variant="error", id="yes", disabled=bool(self._typed), compact=True
@@ -112,7 +113,9 @@ class AskDialog(ModalScreen[str | None]):
         box.border_title = Content(clip(clean(self._title), 70))
         box.border_subtitle = "enter: go on   escape: cancel"
         with box:
-            yield Input(clean(self._value), id="dialog-line", select_on_focus=not self._is_begun)
+            yield LineField(
+                clean(self._value), id="dialog-line", select_on_focus=not self._is_begun
+            )
             yield Static("", classes="dialog--wrong", id="dialog-wrong", markup=False)
 
     def on_mount(self) -> None:
@@ -164,7 +167,7 @@ class ChooseDialog(FilteredDialog[str]):
         box.border_title = Content(clip(clean(self._title), 70))
         box.border_subtitle = "type to filter   enter: choose   escape: cancel"
         with box:
-            yield Input(placeholder="filter", id="dialog-filter")
+            yield LineField(placeholder="filter", id="dialog-filter")
             yield OptionList(markup=False)
 
     def lines(self, words: Sequence[str]) -> list[tuple[str, Content]]:
@@ -200,7 +203,7 @@ class TypeDialog(ModalScreen[str | None]):
         box.border_title = Content(clip(clean(self._title), 70))
         box.border_subtitle = "ctrl+s: go on   escape: cancel"
         with box:
-            area = TextArea(self._value, id="dialog-text", tab_behavior="focus")
+            area = TextField(self._value, id="dialog-text", tab_behavior="focus")
             area.cursor_blink = False
             yield area
             yield Static("", classes="dialog--wrong", id="dialog-wrong", markup=False)

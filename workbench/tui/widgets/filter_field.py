@@ -6,10 +6,12 @@ from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.widgets import Input
 
+from workbench.tui.widgets.in_order import InOrder
+
 __all__ = ["FilterField"]
 
 
-class FilterField(Input):
+class FilterField(InOrder, Input):
     """Seen while something is typed in it, over the keys at the bottom: nothing of the screen moves
     for it, or is laid out and drawn anew. Afterwards the title of the list says what is matched.
     """

@@ -11,6 +11,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from workbench.tui.widgets.in_order import LineField
+
 __all__ = ["FindBar"]
 
 
@@ -55,9 +57,9 @@ class FindBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("Find")
-        yield Input(id="find-needle", placeholder="enter: next, up: previous")
+        yield LineField(id="find-needle", placeholder="enter: next, up: previous")
         yield Label("Replace")
-        yield Input(id="find-by", placeholder="enter: replace, ctrl+a: all")
+        yield LineField(id="find-by", placeholder="enter: replace, ctrl+a: all")
 
     def open(self, needle: str) -> None:
         """Show the bar with this to be found."""

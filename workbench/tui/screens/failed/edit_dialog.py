@@ -19,6 +19,7 @@ from workbench.app.edit_sheet import Checked
 from workbench.tui.syntax import install, language
 from workbench.tui.text import clean, clean_lines, clip, content
 from workbench.tui.widgets.diff_view import DiffView
+from workbench.tui.widgets.in_order import TextField
 
 __all__ = ["EditDialog", "Edited"]
 
@@ -74,7 +75,7 @@ class EditDialog(ModalScreen[Edited]):
         box = Vertical()
         box.border_title = Content(clip(clean(self._title), 90))
         box.border_subtitle = "ctrl+s: take   escape: keep as a draft"
-        area = TextArea(
+        area = TextField(
             clean_lines(self._text), id="edit-text", tab_behavior="indent", show_line_numbers=True
         )
         area.cursor_blink = False

@@ -17,6 +17,7 @@ from textual.widgets import Button, Input, Static
 from workbench.app.target import Target
 from workbench.errors import WorkbenchError
 from workbench.tui.text import clean_lines, clip, content
+from workbench.tui.widgets.in_order import LineField
 from workbench.tui.widgets.option_row import OptionRow
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class ReplayDialog(ModalScreen[Decision | None]):
                 )
             if self._word:
                 yield Static(content(f"Type {self._word} to enable:"), id="replay-type")
-                yield Input(id="replay-typed")
+                yield LineField(id="replay-typed")
             with Horizontal(classes="dialog--buttons"):
                 yield Button("Replay", id="yes", variant="error", disabled=True, compact=True)
                 yield Button("Cancel", id="no", variant="primary", compact=True)
