@@ -215,7 +215,7 @@ class RowList(ScrollView, can_focus=True):
         """Without the one that makes true colours, where all are: it looks at every cell."""
         filters = super().get_line_filters()
         colors = [c for style in self._styles.values() for c in (style.color, style.bgcolor)]
-        if all(color is None or color.triplet is not None for color in colors):
+        if colors and all(color is None or color.triplet is not None for color in colors):
             return [each for each in filters if not isinstance(each, ANSIToTruecolor)]
         return filters
 

@@ -46,7 +46,7 @@ class SteadyScrollBar(ScrollBar):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """See `Widget.render_lines`; an upright bar is drawn without rich's console, which takes
-        twenty times as long."""
+        longer than the list beside it."""
         looks = self._looks()
         if self.vertical and looks != self._lines[0]:
             self._lines = looks, self._bar()
