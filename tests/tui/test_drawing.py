@@ -154,13 +154,13 @@ async def test_lists_and_bars_are_drawn_as_textual_itself_draws_them(
         lists = [w for w in widgets if isinstance(w, (RowList, JsonView))]
         bars = [list_.vertical_scrollbar for list_ in lists if list_.show_vertical_scrollbar]
         ours = [cells(w.render_lines(w.outer_size.region)) for w in lists]
-        seen = [cells(bar.render_line(y) for y in range(bar.size.height)) for bar in bars]
+        seen = [cells(bar.render_lines(bar.size.region)) for bar in bars]
         monkeypatch.setattr(RowList, "get_line_filters", Widget.get_line_filters)
         for list_, drawn in zip(lists, ours, strict=True):
             theirs = StylesCache().render_widget(list_, list_.outer_size.region)
             assert drawn == cells(theirs)
         for bar, drawn in zip(bars, seen, strict=True):
-            theirs = [Widget.render_line(bar, y) for y in range(bar.size.height)]
+            theirs = StylesCache().render_widget(bar, bar.size.region)
             assert drawn == cells(theirs)
         assert lists
         assert bars

@@ -47,13 +47,16 @@ class SteadyScrollBar(ScrollBar):
     def render_lines(self, crop: Region) -> list[Strip]:
         """See `Widget.render_lines`; an upright bar is drawn without rich's console, which takes
         longer than the list beside it."""
+        if not self.vertical:
+            return super().render_lines(crop)
         looks = self._looks()
-        if self.vertical and looks != self._lines[0]:
+        if looks != self._lines[0]:
             self._lines = looks, self._bar()
-        return super().render_lines(crop)
-
-    def render_line(self, y: int) -> Strip:
-        return self._lines[1][y] if self.vertical else super().render_line(y)
+        lines = self._lines[1][crop.y : crop.bottom]
+        _, background = self.background_colors
+        for each in self.get_line_filters():
+            lines = [line.apply_filter(each, background) for line in lines]
+        return [line.crop(crop.x, crop.right) for line in lines]
 
     def _bar(self) -> list[Strip]:
         bar = self.render()
