@@ -464,8 +464,7 @@ class WorkbenchApp(App[None]):
         running = [run.flow.name for run in self.runs.active()]
         is_replaying = self.failed.is_replaying
         if unsaved or running or is_replaying:
-            lines = [f"unsaved: {path}" for path in unsaved]
-            lines += ["what is not saved of a file is shown in Edit by ctrl+l"] * bool(unsaved)
+            lines = [f"unsaved: {path} (ctrl+l in Edit shows what)" for path in unsaved]
             lines += ["a replay is not at its end; what is left stays as it is"] * is_replaying
             lines += [f"running: {name}; it will be drained and stopped" for name in running]
             dialog = ConfirmDialog("Leave?", lines, "Leave", no="Stay")
