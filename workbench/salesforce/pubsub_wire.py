@@ -147,16 +147,18 @@ def publish_request(topic: str, schema_id: str, events: Iterable[tuple[str, byte
     id_tag, payload_tag = _tag("ProducerEvent", "id"), _tag("ProducerEvent", "payload")
     schema = _bytes_field("ProducerEvent", "schema_id", schema_id.encode())
     parts = [_bytes_field("PublishRequest", "topic_name", topic.encode())]
-    heads: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    heads: dict[int, tuple[bytes, bytes]] = {}  # by the size of the payload
+    width = 0
     for text, payload in events:
-        id_ = text.encode()
-        sizes = len(id_), len(payload)
-        head = heads.get(sizes)
+        id_, size = text.encode(), len(payload)
+        if len(id_) != width:
+            width, heads = len(id_), {}
+        head = heads.get(size)
         if head is None:
-            start = id_tag + unsigned_varint(len(id_))
-            middle = schema + payload_tag + unsigned_varint(len(payload))
-            size = len(start) + len(middle) + sum(sizes)
-            head = heads[sizes] = event_tag + unsigned_varint(size) + start, middle
+            start = id_tag + unsigned_varint(width)
+            middle = schema + payload_tag + unsigned_varint(size)
+            whole = len(start) + width + len(middle) + size
+            head = heads[size] = event_tag + unsigned_varint(whole) + start, middle
         parts += head[0], id_, head[1], payload
     return b"".join(parts)
 
