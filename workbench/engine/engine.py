@@ -96,6 +96,8 @@ class Engine:
             (2 * stage.spec.max_in_flight + 2) * stage.spec.max_records
             for stage in self._core.stages
         )
+        # Asked for one by one, large events would each cost a request to the stream of their own.
+        self._least_room = self._target_records // 4
         self._pace = pace or Pace()
         self._max_held_events = min(max_held_events, MAX_HELD_EVENTS)
         self._state = "starting"
@@ -267,7 +269,7 @@ class Engine:
         waiting = sum(stage.lanes.waiting for stage in core.stages)
         # What failed takes room until it is stored, and a store may be slower than Salesforce.
         records = self._target_records - (core.held_records - waiting) - self._storing
-        if records <= 0:
+        if records <= self._least_room:
             return 0
         events = max(1, int(records / self._per_event))
         if not core.counters.received:
