@@ -88,7 +88,7 @@ class Closing:
     def close_visit(self, visit: Visit, now: float) -> None:
         """The last unit has its last word: hand on what is written, settle what is not."""
         stage, ticket = visit.stage, visit.ticket
-        if visit.is_plain:  # nothing was to be sent
+        if visit.known_fate is None:  # nothing was to be sent
             self.ledger.settle(visit.event, ticket, None, [], now)
             return
         fate = visit.fate
@@ -187,7 +187,7 @@ class Closing:
         """Queue units that hold all their keys now, which may free others (appended meanwhile)."""
         for unit in ready:
             visit = unit.visit
-            wait = None if visit.is_plain else visit.fate.redeliver
+            wait = None if visit.known_fate is None else visit.fate.redeliver
             if wait is None:
                 visit.stage.batcher.add(unit, now)
             else:  # an earlier record of its event goes back to the stream: it must not overtake it

@@ -67,7 +67,7 @@ class Parking:
         known = parked.visits.get(_place(visit)) if parked else None
         if known is None or len(known.all) != len(visit.all):
             return None
-        if known.is_plain:  # all written
+        if known.known_fate is None:  # all written
             return []
         fate, old = visit.fate, known.fate
         fate.outcomes, fate.attempts = old.outcomes, old.attempts

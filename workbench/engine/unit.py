@@ -167,11 +167,6 @@ class Visit(Unit):
         return self
 
     @property
-    def is_plain(self) -> bool:
-        """Whether nothing is known of it but that it is under way or written."""
-        return self.known_fate is None
-
-    @property
     def fate(self) -> Fate:
         """What is known of its records; made when first asked for."""
         if self.known_fate is None:
